@@ -1,0 +1,36 @@
+import { defineConfig } from 'vitest/config';
+
+/** Whole stacks as processes: they get the machine to themselves. */
+const MAINS = ['test/demo.test.ts', 'test/start.test.ts'];
+
+/** No Temporal, no process-wide settings: these share their modules, which are most of what loading them costs. */
+const PURE = [
+  'test/{accounts,arrows,docs,facts,http,money,requests,shared-reads,zoned-time}.test.ts',
+  'test/{paymennt,paymob,boomfi,beqelal,katu9,activities}*.test.ts',
+  'test/{sandbox,gateway}*.test.ts',
+  'test/*-life.test.ts',
+];
+
+// Real servers on shared machines: a test that was late is asked again, and what fails three times is broken.
+const limits = { testTimeout: 60_000, hookTimeout: 120_000, retry: 2 };
+
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { name: 'pure', include: PURE, isolate: false, ...limits } },
+      { test: { name: 'parts', include: ['test/*.test.ts'], exclude: [...PURE, ...MAINS], ...limits } },
+      {
+        // One Temporal, sandbox, worker and gateway for all files: each makes links of its own.
+        test: {
+          name: 'system',
+          include: ['test/system/*.test.ts'],
+          globalSetup: ['test/system/setup.ts'],
+          ...limits,
+        },
+      },
+      { test: { name: 'mains', include: MAINS, maxWorkers: 1, sequence: { groupOrder: 1 }, ...limits } },
+    ],
+    pool: 'forks',
+    maxWorkers: 3,
+  },
+});
