@@ -1,0 +1,43 @@
+import { captureBefore, waiting } from './deadlines.ts';
+import { sums } from './facts.ts';
+import { allowedOf, exceptionsOf, type Matter, statusOf } from './link.ts';
+import { decimal } from './money.ts';
+
+/** Money of the link's own currency as people read it: `10.50 AED`. */
+export const show = (minor: number, { terms }: Pick<Matter, 'terms'>): string =>
+  `${decimal(minor, terms.exponent)} ${terms.currency}`;
+
+export const when = (at: number): string => new Date(at).toISOString().replace(/\.\d{3}Z$/, 'Z');
+
+/**
+ * What an operator sees first in the Temporal UI: where the money is, what the link waits for, what may be done.
+ * Nothing personal stands here. Markdown.
+ */
+export function card(matter: Matter): string {
+  const wait = waiting(matter);
+  const lapse = captureBefore(matter);
+  const { terms, facts, operations, created } = matter;
+  const { authorized, captured, refunded, held } = sums(facts, terms.currency);
+  const exceptions = exceptionsOf(matter);
+  const unsettled = operations.filter((op) => ['queued', 'running', 'unknown'].includes(op.state));
+  const rows = [
+    `# ${statusOf(matter).toUpperCase()} · ${show(terms.amount, matter)}`,
+    exceptions.length ? `**Look at:** ${exceptions.map((name) => `\`${name}\``).join(', ')}` : '',
+    '| | |',
+    '|---|---|',
+    `| Link | \`${terms.reference}\` at \`${terms.account}\`${created ? ` (\`${created.providerLinkId}\`)` : ''} |`,
+    `| Money | authorized ${show(authorized, matter)} · held ${show(held, matter)} · captured ${show(captured, matter)} · refunded ${show(refunded, matter)} |`,
+    `| Waiting for | ${wait.for}${wait.until === undefined ? '' : ` · ${when(wait.until)}`} |`,
+    lapse === undefined ? '' : `| Hold lapses | ${when(lapse)} |`,
+    `| Allowed now | ${allowedOf(matter).join(', ') || 'nothing'} |`,
+    ...unsettled.map(
+      (op) =>
+        `| ${op.kind} \`${op.id}\` | ${op.state}${op.amount ? `, ${show(op.amount, matter)}` : ''}${op.error ? `: ${op.error.message.replaceAll('|', '\\|')}` : ''} |`,
+    ),
+    ...Object.keys(facts.unknownWords ?? {}).map(
+      (word) => `| Unrecognised word | \`${word}\`, recorded, moves nothing |`,
+    ),
+    facts.latest ? `| Provider says | \`${facts.latest.word}\` at ${when(facts.latest.at)} |` : '',
+  ];
+  return rows.filter(Boolean).join('\n').replace('\n| | |', '\n\n| | |');
+}

@@ -1,0 +1,3 @@
+/** What the worker runs. */
+export { paymentLink } from './payment-link.ts';
+export { unmatchedWebhook } from './unmatched-webhook.ts';

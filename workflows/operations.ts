@@ -1,0 +1,140 @@
+/** Operations, one at a time, and what needs no write at the provider's payment. */
+import { condition, workflowInfo } from '@temporalio/workflow';
+import { show, when } from './card.ts';
+import { closingOf, join, newestNumber, newestOpening, type PaymentTotals, paymentsIn } from './facts.ts';
+import { allowedOf, type Operation } from './link.ts';
+import { look, read, readFailure } from './reads.ts';
+import type { Run } from './run.ts';
+import { create, move, refuse } from './writes.ts';
+
+/** Performs queued operations in order, for as long as the run lives; none while an outcome is unknown. */
+export async function operate(run: Run): Promise<never> {
+  return performEach(run, () => (hasUnknown(run) ? undefined : queued(run)[0]));
+}
+
+/** Meanwhile reading and resolving go on: a person need not wait for the engine to find out by itself. */
+export async function remedy(run: Run): Promise<never> {
+  return performEach(run, () => (hasUnknown(run) ? queued(run).find(isRemedy) : undefined));
+}
+
+export const isRemedy = ({ kind }: Operation): boolean => kind === 'resync' || kind === 'resolve-unknown';
+
+const hasUnknown = (run: Run) => run.state.operations.some((op) => op.state === 'unknown');
+const queued = (run: Run) => run.state.operations.filter((op) => op.state === 'queued');
+
+async function performEach(run: Run, next: () => Operation | undefined): Promise<never> {
+  for (;;) {
+    await condition(() => !run.leaving && next() !== undefined);
+    const operation = next();
+    // What the condition saw may have changed before its turn came.
+    if (!operation || run.leaving) continue;
+    run.busy += 1;
+    await perform(run, operation);
+    run.busy -= 1;
+  }
+}
+
+async function perform(run: Run, operation: Operation): Promise<void> {
+  switch (operation.kind) {
+    case 'create':
+      return create(run, operation);
+    case 'capture':
+    case 'cancel':
+    case 'refund':
+      return move(run, operation, operation.kind);
+    case 'extend':
+      return extend(run, operation);
+    case 'mark-paid':
+    case 'mark-refunded':
+      return mark(run, operation, operation.kind);
+    case 'resync':
+      return resync(run, operation);
+    case 'resolve-unknown':
+      return resolve(run, operation);
+  }
+}
+
+/** Later expiry: ours to move while the link is open and the provider has none, else a new opening there. */
+async function extend(run: Run, operation: Operation): Promise<void> {
+  const { expiresAt = 0, id } = operation;
+  const { created } = run;
+  if (!created || !allowedOf(run.matter).includes('extend')) {
+    return refuse(run, operation, 'not_allowed', 'the expiry cannot be moved now');
+  }
+  if (!created.expiresByItself && closingOf(newestOpening(run.state.facts)) === undefined) {
+    run.reopen({ ...created, expiresAt });
+    return run.change(operation, { state: 'succeeded' });
+  }
+  run.change(operation, { state: 'running' });
+  const opening = newestNumber(run.state.facts) + 1;
+  try {
+    const result = await run.world.acts.extend.executeWithOptions({ summary: `extend to ${when(expiresAt)}` }, [
+      { ...run.handle(), key: `${workflowInfo().workflowId}:extend:${id}`, expiresAt, opening, known: run.state.facts },
+    ]);
+    run.reopen(result.created);
+    run.learn('extend', result.facts);
+    run.change(operation, { state: 'succeeded', providerId: result.created.providerLinkId });
+  } catch (error) {
+    // A lost answer is no lost money: the provider has one live link at most, and the next extend adopts it.
+    const { type, code, message } = readFailure(error);
+    run.change(operation, { state: type === 'refused' ? 'refused' : 'failed', error: { code, message } });
+    run.hint([]);
+  }
+}
+
+/** A person vouches for money: joined like any other fact, under the operation's id. */
+function mark(run: Run, operation: Operation, kind: 'mark-paid' | 'mark-refunded'): void {
+  const { terms } = run;
+  const { amount = 0, providerId, actor, reason, id } = operation;
+  const payment = providerId ?? likelyPayment(run);
+  const field = kind === 'mark-paid' ? ('captured' as const) : ('refunded' as const);
+  const entry = { payment, currency: terms.currency, field, minor: amount };
+  const why = reason ? `: ${reason}` : '';
+  run.learn('operator', { entries: { [id]: entry } }, `${actor} vouches for ${show(amount, run)} ${field}${why}`);
+  run.change(operation, { state: 'succeeded' });
+}
+
+/** The payment a person means who names none: the one with the most money, else the one that is expected. */
+function likelyPayment({ matter, created }: Run): string {
+  const { terms, facts, unverified = {} } = matter;
+  const payments = paymentsIn(join(facts, unverified), terms.currency).sort(([, a], [, b]) => net(b) - net(a));
+  return payments[0]?.[0] ?? created!.paymentKey ?? created!.providerLinkId;
+}
+
+const net = ({ captured, refunded }: PaymentTotals) => captured - refunded;
+
+async function resync(run: Run, operation: Operation): Promise<void> {
+  const fail = (code: string, message: string) => run.change(operation, { state: 'failed', error: { code, message } });
+  run.change(operation, { state: 'running' });
+  try {
+    if (run.created) await read(run, 'resync', [], 3);
+    else if (!(await look(run))) return fail('provider_unavailable', 'the provider cannot be asked');
+    run.change(operation, { state: 'succeeded' });
+  } catch (error) {
+    const { code, message } = readFailure(error);
+    fail(code, message);
+  }
+}
+
+/** A person found out what became of an operation. */
+async function resolve(run: Run, operation: Operation): Promise<void> {
+  const { operation: id = '', outcome } = operation.resolves ?? {};
+  const unknown = unknownOperation(run, id);
+  if (!unknown) return refuse(run, operation, 'not_allowed', `no operation ${id} has an unknown outcome`);
+  run.change(operation, { state: 'running' });
+  const finding = { code: 'resolved_absent', message: `${operation.actor} found that it did not happen` };
+  if (outcome === 'absent') {
+    run.change(unknown, { state: unknown.kind === 'create' ? 'refused' : 'failed', error: finding });
+  } else if (unknown.kind !== 'create') {
+    run.change(unknown, { state: 'succeeded', error: undefined });
+  } else if (!(await look(run)) || !run.created) {
+    return refuse(run, operation, 'not_allowed', 'the provider shows no link under this reference');
+  }
+  run.change(operation, { state: 'succeeded' });
+  if (run.created) run.hint([]);
+}
+
+/** By id, or by kind: `create` is the create operation. */
+export function unknownOperation(run: Run, name: string): Operation | undefined {
+  return run.state.operations.find((op) => op.state === 'unknown' && (op.id === name || op.kind === name));
+}

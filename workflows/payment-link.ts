@@ -1,0 +1,147 @@
+import { ActivityFailure, allHandlersFinished, CancellationScope, condition } from '@temporalio/workflow';
+import { cancelByTemporal, listen, refusedCreate } from './commands.ts';
+import { decideAt, moneyIsHere, restsAt } from './deadlines.ts';
+import { closingOf, newestOpening } from './facts.ts';
+import { capturesAtOnce, isSettled, type Link } from './link.ts';
+import { heedHints, watchProvider } from './listening.ts';
+import type { LinkInput } from './messages.ts';
+import { operate, remedy } from './operations.ts';
+import { read } from './reads.ts';
+import { CREATE, Run } from './run.ts';
+
+/**
+ * A payment link, from the request to the instant at which no money can move on it any more.
+ *
+ * A stage returns at once when its condition does not hold, so a run resumed by continue-as-new walks the same page.
+ */
+export async function paymentLink(input: LinkInput): Promise<Link> {
+  const run = new Run(input);
+  listen(run);
+  // The card does not travel with continue-as-new.
+  run.reveal();
+  CancellationScope.current().cancelRequested.catch(() => cancelByTemporal(run));
+  return CancellationScope.nonCancellable(async () => {
+    void operate(run);
+    void remedy(run);
+    void watchProvider(run);
+    void heedHints(run);
+
+    await open(run);
+    while (moneyCanMove(run)) {
+      await waitForPayment(run);
+      await close(run);
+      await decideOnHold(run);
+      await watchForLateMoney(run);
+      await stayForRefunds(run);
+    }
+    return done(run);
+  });
+}
+
+/** Waits until the provider made the link. Refused and proven absent, the run fails: the reference is free again. */
+async function open(run: Run): Promise<void> {
+  const refused = () => run.operation(CREATE)?.state === 'refused';
+  await run.stay(() => run.created !== undefined || refused());
+  if (!refused()) return;
+  await condition(allHandlersFinished);
+  throw refusedCreate(run);
+}
+
+async function waitForPayment(run: Run): Promise<void> {
+  const waits = () => run.status === 'pending' && newestOpening(run.state.facts)?.deadline === undefined;
+  if (!waits() || !run.created) return;
+  const { expiresAt } = run.created;
+  const extended = () => run.created?.expiresAt !== expiresAt;
+  await run.stay(() => !waits() || extended(), expiresAt);
+  if (waits() && !extended()) run.declare({ deadline: expiresAt }, 'the deadline passed');
+}
+
+/** The deadline passed without money: read, let the provider close, close it ourselves, and only then declare. */
+async function close(run: Run): Promise<void> {
+  const { created, timing } = run;
+  const overdue = () => run.status === 'pending';
+  if (!overdue() || !created) return;
+  const { expiresAt, expiresByItself, abilities } = created;
+
+  const reached = await confirm(run);
+  if (overdue() && expiresByItself) await run.stay(() => !overdue(), expiresAt + timing.closeMarginMs);
+  if (overdue() && run.state.facts.latest?.inFlight) await run.stay(() => !overdue(), expiresAt + timing.inFlightMs);
+  if (!overdue()) return;
+
+  // One that has no deadline of its own is told as soon as it can be reached, even if that is after we presumed.
+  if (abilities.cancel && (reached || !expiresByItself)) {
+    const closing = run.order('cancel', 'close at deadline', 'the deadline passed and the provider still took money');
+    await run.stay(() => !overdue() || isSettled(closing) || closing.state === 'unknown');
+    if (!overdue()) return;
+  }
+  if (await confirm(run)) {
+    if (!overdue()) return;
+  } else if (Date.now() < expiresAt + timing.closePatienceMs) {
+    await run.stay(() => !overdue(), expiresAt + timing.closePatienceMs);
+  }
+  if (overdue()) run.declare({ presumed_expired: Date.now() }, 'the provider did not confirm that the link is closed');
+}
+
+/** A hold is captured at once, by command, or by policy shortly before it lapses. */
+async function decideOnHold(run: Run): Promise<void> {
+  const held = () => run.status === 'authorized';
+  if (!held() || !run.created) return;
+  const { policies } = run.created;
+  if (capturesAtOnce(run.matter)) {
+    const capture = run.order('capture', 'capture at once', 'the link asks for automatic capture');
+    await run.stay(() => !held() || isSettled(capture) || capture.state === 'unknown');
+  }
+  await run.stay(() => !held(), decideAt(run.matter));
+  if (!held()) return;
+  await confirm(run);
+  if (!held()) return;
+  if (policies.uncaptured === 'capture') run.order('capture', 'capture before lapse', 'the hold is about to lapse');
+  else run.order('cancel', 'release before lapse', 'the hold is about to lapse and nobody captured it');
+  await run.stay(() => !held());
+}
+
+/** The link is closed, yet customers have paid closed links: keep looking for as long as the merchant's grace. */
+async function watchForLateMoney(run: Run): Promise<void> {
+  const closed = () => ['failed', 'cancelled', 'expired'].includes(run.status) && !moneyIsHere(run.matter);
+  await restWhile(run, closed);
+}
+
+/** Money is here: it can be refunded until the window ends. */
+async function stayForRefunds(run: Run): Promise<void> {
+  const refundable = () => moneyIsHere(run.matter) && run.status !== 'pending' && run.status !== 'authorized';
+  const closed = closingOf(newestOpening(run.state.facts))?.confirmed === true;
+  if (refundable() && run.created?.abilities.reusable && !closed) {
+    run.order('cancel', 'close once paid', 'a paid link would take a second payment');
+  }
+  await restWhile(run, refundable);
+}
+
+/** Nothing is left to do but wait, until the link comes to rest or something moves it elsewhere. */
+async function restWhile(run: Run, resting: () => boolean): Promise<void> {
+  if (!resting()) return;
+  await run.stay(() => !resting(), restsAt(run.matter));
+  await run.stay(() => !resting() || run.unsettled.length === 0);
+}
+
+function moneyCanMove(run: Run): boolean {
+  const rest = restsAt(run.matter);
+  return rest === undefined || Date.now() < rest || run.unsettled.length > 0;
+}
+
+async function done(run: Run): Promise<Link> {
+  await condition(allHandlersFinished);
+  return run.view();
+}
+
+/** One last look before something is declared or decided; false when the provider could not be reached. */
+async function confirm(run: Run): Promise<boolean> {
+  if (!run.created?.abilities.inquire) return true;
+  try {
+    await read(run, 'deadline', [], 3);
+    return true;
+  } catch (error) {
+    if (!(error instanceof ActivityFailure)) throw error;
+    run.note({ kind: 'problem', source: 'deadline', summary: `no read: ${error.cause?.message}` });
+    return false;
+  }
+}
