@@ -1,0 +1,27 @@
+import { activityInfo } from '@temporalio/activity';
+import type { Client } from '@temporalio/client';
+import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
+import { redeliver } from '../client/observe.ts';
+import type { FailureType } from '../workflows/ports.ts';
+import type { MatchPorts } from '../workflows/unmatched-webhook.ts';
+
+const QUICK_MS = 60_000;
+const DEADLINE_MS = 5_000;
+
+/** Delivers webhooks that named no open link when they came; soon asked again while young, then ever more seldom. */
+export function createMatch(client: Client): MatchPorts {
+  return {
+    async match({ hint, since }) {
+      const outcome = await redeliver(client, hint, { deadline: Date.now() + DEADLINE_MS });
+      if (outcome === 'accepted') return;
+      const age = Date.now() - since;
+      const type: FailureType = 'NothingNew';
+      throw ApplicationFailure.create({
+        type,
+        message: `no open link yet (try ${activityInfo().attempt})`,
+        nextRetryDelay: age < QUICK_MS ? '1s' : age < 10 * QUICK_MS ? '15s' : '1h',
+        category: ApplicationFailureCategory.BENIGN,
+      });
+    },
+  };
+}
