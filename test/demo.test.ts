@@ -1,0 +1,86 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { WALKS } from '../stack/walks.ts';
+import { allGone, type Main, npm } from './mains.ts';
+
+// Two stacks at a time: what one waits for, the other uses.
+vi.setConfig({ testTimeout: 180_000, maxConcurrency: 2 });
+
+let scratch: string;
+beforeAll(async () => {
+  scratch = await mkdtemp(join(tmpdir(), 'perdure-test-'));
+});
+afterAll(async () => {
+  // Whatever happened to the runs, their servers' files are gone.
+  expect((await readdir(scratch)).filter((name) => name.startsWith('perdure-'))).toEqual([]);
+  await rm(scratch, { recursive: true });
+});
+
+const demo = (...args: string[]) => npm(['run', 'demo', '--', ...args], { TMPDIR: scratch });
+
+/** The rows of the final table, its head left out. */
+function table(run: Main): { reference: string; walk: string; verdict: string }[] {
+  const rows = run.output().split(/^link .* verdict\n/m)[1] ?? '';
+  return [...rows.matchAll(/^(\S+) +(\S.*?) {2,}.* {2,}(\S.*)$/gm)].map(
+    ([, reference = '', walk = '', verdict = '']) => ({ reference, walk, verdict }),
+  );
+}
+
+describe('npm run demo', () => {
+  it('twice at once: every walk ends as named in both, and nothing is left behind', async () => {
+    const runs = [demo(), demo()];
+    const families = await Promise.all(
+      runs.map(async (run) => {
+        await run.said(/backend: made the link/);
+        return run.family();
+      }),
+    );
+    for (const run of runs) {
+      expect(await run.exit, run.output()).toBe(0);
+      expect(table(run).map(({ walk }) => walk)).toEqual(WALKS.map(({ name }) => name));
+      expect(table(run).filter(({ verdict }) => verdict !== 'as named')).toEqual([]);
+    }
+    // npm, the stack, Temporal and its watch, of each.
+    for (const family of families) expect(family.length).toBeGreaterThanOrEqual(4);
+    await allGone(families.flat());
+  });
+
+  it.concurrent('--break capture fails, naming the links and why', async () => {
+    const run = demo('--break', 'capture');
+    await run.said(/backend: made the link/);
+    const family = run.family();
+    expect(await run.exit, run.output()).toBe(1);
+    const broken = table(run).filter(({ verdict }) => verdict !== 'as named');
+    expect(broken.map(({ walk }) => walk)).toContain('authorized, then captured');
+    expect(broken.map(({ walk }) => walk)).not.toContain('paid, told by webhook');
+    for (const { reference } of broken) {
+      expect(run.output()).toMatch(new RegExp(`^${reference} \\(.*\\) did not end as it must:\n  - .`, 'm'));
+    }
+    expect(run.output()).toMatch(
+      /^DEMO\/\d\d \(authorized, then captured\) did not end as it must:\n.*capture refused: Refused by a sandbox fault/m,
+    );
+    expect(run.output()).toContain(`${WALKS.length - broken.length} of ${WALKS.length} links ended as they must.`);
+    await allGone(family);
+  });
+
+  it.concurrent.each([
+    ['while it starts', /Server: /],
+    ['while links live', /customer: pays on the page/],
+  ])('ended by Ctrl-C %s is no success, and leaves nothing behind', async (_, moment) => {
+    const run = demo();
+    await run.said(moment);
+    const family = run.family();
+    run.interrupt();
+    expect(await run.exit).not.toBe(0);
+    expect(run.output()).not.toContain('ended as they must');
+    await allGone(family);
+  });
+
+  it.concurrent('--break takes only operations of the provider', async () => {
+    const run = demo('--break', 'everything');
+    expect(await run.exit).toBe(1);
+    expect(run.output()).toContain('--break takes one of create, capture, cancel, refund, not "everything"');
+  });
+});

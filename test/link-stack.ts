@@ -1,0 +1,69 @@
+/** A real server and real workers around a scripted provider, for tests of the client. */
+import { Client, Connection } from '@temporalio/client';
+import { DefaultLogger, NativeConnection, Runtime, Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
+import { startTemporal } from '../stack/temporal.ts';
+import { bundleWorkflows } from '../worker/bundle.ts';
+import { createMatch } from '../worker/match.ts';
+import { accountQueue, TASK_QUEUE, watchQueue } from '../workflows/messages.ts';
+import { type ScriptedProvider, scriptedProvider } from './scripted-provider.ts';
+
+export const ACCOUNT = 'scripted';
+
+export interface LinkStack {
+  client: Client;
+  provider: ScriptedProvider;
+  /** Lay this over a child process's environment and it finds the server. */
+  env: NodeJS.ProcessEnv;
+  startWorkers(): Promise<void>;
+  stopWorkers(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export async function startLinkStack(): Promise<LinkStack> {
+  // Workers announce their start and end, and runs that tests stop are warned about.
+  Runtime.install({
+    logger: new DefaultLogger('ERROR'),
+    telemetryOptions: { logging: { filter: { core: 'ERROR', other: 'ERROR' }, forward: {} } },
+  });
+  const server = await startTemporal({ env: { ...process.env, TEMPORAL_ADDRESS: undefined } });
+  const { address, namespace, env } = server;
+  const connection = await Connection.connect({ address });
+  const native = await NativeConnection.connect({ address });
+  const client = new Client({ connection, namespace });
+  const provider = scriptedProvider();
+  let bundle: WorkflowBundleWithSourceMap | undefined;
+  let running: { workers: Worker[]; ended: Promise<unknown> } | undefined;
+
+  async function startWorkers(): Promise<void> {
+    bundle ??= await bundleWorkflows();
+    const { watch, ...others } = provider.ports;
+    const common = { connection: native, namespace };
+    const workers = await Promise.all([
+      Worker.create({
+        ...common,
+        taskQueue: TASK_QUEUE,
+        workflowBundle: bundle,
+        activities: createMatch(client),
+        stickyQueueScheduleToStartTimeout: '1s',
+      }),
+      Worker.create({ ...common, taskQueue: accountQueue(ACCOUNT), activities: others }),
+      Worker.create({ ...common, taskQueue: watchQueue(ACCOUNT), activities: { watch } }),
+    ]);
+    running = { workers, ended: Promise.all(workers.map((worker) => worker.run())) };
+  }
+
+  async function stopWorkers(): Promise<void> {
+    for (const worker of running?.workers ?? []) worker.shutdown();
+    await running?.ended;
+    running = undefined;
+  }
+
+  async function stop(): Promise<void> {
+    await stopWorkers();
+    await native.close();
+    await connection.close();
+    await server.stop();
+  }
+
+  return { client, provider, env, startWorkers, stopWorkers, stop };
+}
