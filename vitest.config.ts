@@ -16,6 +16,7 @@ const limits = { testTimeout: 60_000, hookTimeout: 120_000, retry: 2 };
 
 export default defineConfig({
   test: {
+    globalSetup: ['test/bundle.ts'],
     projects: [
       { test: { name: 'pure', include: PURE, isolate: false, ...limits } },
       { test: { name: 'parts', include: ['test/*.test.ts'], exclude: [...PURE, ...MAINS], ...limits } },
@@ -25,6 +26,7 @@ export default defineConfig({
           name: 'system',
           include: ['test/system/*.test.ts'],
           globalSetup: ['test/system/setup.ts'],
+          isolate: false,
           ...limits,
         },
       },

@@ -8,7 +8,6 @@ import { PaymentLinks } from '../client/index.ts';
 import type { Log } from '../gateway/log.ts';
 import { type Gateway, startGateway } from '../gateway/server.ts';
 import { type Sandbox, startSandbox } from '../sandbox/server.ts';
-import { bundleWorkflows } from '../worker/bundle.ts';
 import { createWorkers, runWorkers, type WorkerSettings } from '../worker/workers.ts';
 import type { Timing } from '../workflows/state.ts';
 import { sandboxAccounts, setPortalWebhooks } from './sandbox-accounts.ts';
@@ -110,9 +109,8 @@ async function startWorker(
 ): Promise<() => Promise<void>> {
   quietRuntime();
   const { connectionOptions, namespace } = temporal;
-  const workflowBundle = await bundleWorkflows();
   const connection = await NativeConnection.connect(connectionOptions);
-  const workers = await createWorkers({ ...settings, connection, namespace, workflowBundle });
+  const workers = await createWorkers({ ...settings, connection, namespace });
   let stopWorkers = () => {};
   const running = runWorkers(workers, new Promise<void>((resolve) => (stopWorkers = resolve)));
   // A worker that dies is a fault worth ending the process for, not a rejection to be lost.

@@ -1,8 +1,8 @@
 /** A real server and real workers around a scripted provider, for tests of the client. */
 import { Client, Connection } from '@temporalio/client';
-import { DefaultLogger, NativeConnection, Runtime, Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
+import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { startTemporal } from '../stack/temporal.ts';
-import { bundleWorkflows } from '../worker/bundle.ts';
+import { workflowBundle } from '../worker/bundle.ts';
 import { createMatch } from '../worker/match.ts';
 import { accountQueue, TASK_QUEUE, watchQueue } from '../workflows/messages.ts';
 import { type ScriptedProvider, scriptedProvider } from './scripted-provider.ts';
@@ -31,18 +31,16 @@ export async function startLinkStack(): Promise<LinkStack> {
   const native = await NativeConnection.connect({ address });
   const client = new Client({ connection, namespace });
   const provider = scriptedProvider();
-  let bundle: WorkflowBundleWithSourceMap | undefined;
   let running: { workers: Worker[]; ended: Promise<unknown> } | undefined;
 
   async function startWorkers(): Promise<void> {
-    bundle ??= await bundleWorkflows();
     const { watch, ...others } = provider.ports;
     const common = { connection: native, namespace };
     const workers = await Promise.all([
       Worker.create({
         ...common,
         taskQueue: TASK_QUEUE,
-        workflowBundle: bundle,
+        workflowBundle: await workflowBundle(),
         activities: createMatch(client),
         stickyQueueScheduleToStartTimeout: '1s',
       }),

@@ -2,7 +2,7 @@ import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { DeterminismViolationError } from '@temporalio/workflow';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { WALKS } from '../stack/walks.ts';
-import { bundleWorkflows } from '../worker/bundle.ts';
+import { workflowBundle } from '../worker/bundle.ts';
 import { type SavedHistory, savedHistories, walkName } from './corpus.ts';
 
 const saved = await savedHistories();
@@ -14,11 +14,11 @@ beforeAll(async () => {
     logger: new DefaultLogger('ERROR'),
     telemetryOptions: { logging: { filter: { core: 'ERROR', other: 'ERROR' }, forward: {} } },
   });
-  const workflowBundle = await bundleWorkflows();
+  const options = { workflowBundle: await workflowBundle() };
   replay = async (histories) => {
     const given = [...histories].map(([workflowId, history]) => ({ workflowId, history }));
     const errors = new Map<string, unknown>();
-    for await (const { workflowId, error } of Worker.runReplayHistories({ workflowBundle }, given)) {
+    for await (const { workflowId, error } of Worker.runReplayHistories(options, given)) {
       errors.set(workflowId, error);
     }
     return errors;

@@ -1,8 +1,17 @@
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { bundleWorkflowCode, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
+import { bundleWorkflowCode, type WorkflowBundleOption, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
 
-/** The workflow code as the worker runs it: bundled once per process, from the sources or from what was built. */
+/**
+ * The workflow code as a worker runs it: the file `PERDURE_WORKFLOW_BUNDLE` names, as `npm run build` writes it, else
+ * bundled now, which takes a process some seconds of CPU.
+ */
+export async function workflowBundle(env = process.env): Promise<WorkflowBundleOption> {
+  const { PERDURE_WORKFLOW_BUNDLE: codePath } = env;
+  return codePath ? { codePath } : bundleWorkflows();
+}
+
+/** Bundled anew, from the sources or from what was built of them. */
 export async function bundleWorkflows(): Promise<WorkflowBundleWithSourceMap> {
   const own = fileURLToPath(import.meta.url);
   const workflowsPath = fileURLToPath(new URL(`../workflows/index${extname(own)}`, import.meta.url));

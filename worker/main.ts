@@ -1,7 +1,7 @@
 /**
  * The worker as a process of its own. Environment: `PERDURE_ACCOUNTS` (path of the accounts file, required),
  * `TEMPORAL_*` as @temporalio/envconfig reads them, `PERDURE_WEBHOOK_URL` and `PERDURE_TOKEN_KEYS` for providers that
- * take a callback address per link, `PERDURE_MIN_RETENTION_DAYS`. Stops on SIGTERM or SIGINT after
+ * take a callback address per link, `PERDURE_MIN_RETENTION_DAYS`, `PERDURE_WORKFLOW_BUNDLE` (see bundle.ts). Stops on SIGTERM or SIGINT after
  * the provider calls under way were answered.
  */
 import { loadClientConnectConfig } from '@temporalio/envconfig';

@@ -1,10 +1,10 @@
 import type { Client } from '@temporalio/client';
-import { type NativeConnection, Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
+import { type NativeConnection, Worker } from '@temporalio/worker';
 import type { Accounts } from '../activities/accounts.ts';
 import { createActivities } from '../activities/index.ts';
 import type { Callbacks } from '../activities/tokens.ts';
 import { accountQueue, facts, TASK_QUEUE, watchQueue, workflowIdOf } from '../workflows/messages.ts';
-import { bundleWorkflows } from './bundle.ts';
+import { workflowBundle } from './bundle.ts';
 import { createMatch } from './match.ts';
 
 export interface WorkerSettings {
@@ -15,8 +15,6 @@ export interface WorkerSettings {
   client: Client;
   /** Where providers reach our webhook listener. */
   callbacks?: Callbacks;
-  /** Bundled by the caller when several workers share it. */
-  workflowBundle?: WorkflowBundleWithSourceMap;
   /** Open links kept in memory; the others are replayed when something happens to them. */
   maxCachedWorkflows?: number;
 }
@@ -27,7 +25,6 @@ export interface WorkerSettings {
  */
 export async function createWorkers(settings: WorkerSettings): Promise<Worker[]> {
   const { connection, namespace, accounts } = settings;
-  const workflowBundle = settings.workflowBundle ?? (await bundleWorkflows());
   // Above the HTTP timeout: a provider call under way at shutdown is answered and recorded.
   const shutdownGraceTime = '25s';
   const { watch, ...others } = createActivities(accounts, {
@@ -39,7 +36,7 @@ export async function createWorkers(settings: WorkerSettings): Promise<Worker[]>
       connection,
       namespace,
       taskQueue: TASK_QUEUE,
-      workflowBundle,
+      workflowBundle: await workflowBundle(),
       activities: createMatch(settings.client),
       maxCachedWorkflows: settings.maxCachedWorkflows ?? 2_000,
       // A killed worker's cached runs are picked up by another after this long.

@@ -2,7 +2,7 @@
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { expect, it } from 'vitest';
 import { pause } from '../../stack/shop.ts';
-import { bundleWorkflows } from '../../worker/bundle.ts';
+import { workflowBundle } from '../../worker/bundle.ts';
 import { AED, fresh, openSystem } from './shared.ts';
 
 const { shop, handle, linksWith, fault } = await openSystem();
@@ -44,7 +44,7 @@ it('a link that is read, paid and commanded at once replays', { retry: 0 }, asyn
   );
   const failed: unknown[] = [];
   for await (const { workflowId, error } of Worker.runReplayHistories(
-    { workflowBundle: await bundleWorkflows() },
+    { workflowBundle: await workflowBundle() },
     histories,
   )) {
     if (error) failed.push([workflowId, error.message]);
