@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { Policies } from '../workflows/link.ts';
 import { accountName, policies } from '../workflows/schema.ts';
 import type { AccountOptions, Provider } from './provider.ts';
-import { providerNamed, providers } from './registry.ts';
+import { providers } from './registry.ts';
 
 /** One merchant account at one provider. */
 export interface Account {
@@ -60,20 +60,24 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * Reads accounts from a JSON file or an object of the same shape. Inside `options`, `{"env": name}` and
- * `{"file": path}` stand for secrets; a path is relative to the accounts file.
+ * `{"file": path}` stand for secrets; a path is relative to the accounts file. `known` are the providers an account may
+ * name: the registry, unless one that is not in it yet is tried.
  *
  * @throws AccountsError listing every problem.
  */
-export function readAccounts(source: string | object, env: Environment = process.env): Accounts {
+export function readAccounts(
+  source: string | object,
+  env: Environment = process.env,
+  known: readonly Provider[] = providers,
+): Accounts {
   const folder = typeof source === 'string' ? dirname(resolve(source)) : process.cwd();
   const entries = z.record(z.string(), z.unknown()).safeParse(typeof source === 'string' ? readJson(source) : source);
   if (!entries.success) throw new AccountsError(['must be an object from account name to account']);
   const accounts: Accounts = new Map();
   const problems: string[] = [];
   for (const [name, entry] of Object.entries(entries.data)) {
-    const account = readAccount(name, entry, secretReader(env, folder), (problem) =>
-      problems.push(`${name}${problem}`),
-    );
+    const report = (problem: string) => problems.push(`${name}${problem}`);
+    const account = readAccount(name, entry, { known, secrets: secretReader(env, folder), report });
     if (account) accounts.set(name, account);
   }
   if (Object.keys(entries.data).length === 0) problems.push('there is no account');
@@ -84,17 +88,20 @@ export function readAccounts(source: string | object, env: Environment = process
 type Report = (problem: string) => void;
 type Secrets = (value: unknown, path: string, report: (path: string, problem: string) => void) => unknown;
 
-function readAccount(name: string, entry: unknown, secrets: Secrets, report: Report): Account | undefined {
+interface Reading {
+  known: readonly Provider[];
+  secrets: Secrets;
+  report: Report;
+}
+
+function readAccount(name: string, entry: unknown, { known, secrets, report }: Reading): Account | undefined {
   if (!accountName.safeParse(name).success) report(': the name must be 1–40 of a–z 0–9 -');
   const shape = accountShape.safeParse(entry);
   if (!shape.success) return reportAll(shape.error, '', report);
   const { options, policies: chosen, expirySeconds, holdWindowSeconds, shared, limits } = shape.data;
-  for (const policy of ['latePayment', 'excess'] as const) {
-    if ((chosen[policy] ?? 'hold') !== 'hold') report(`.policies.${policy}: only "hold" is supported yet`);
-  }
-  const provider = providerNamed(shape.data.provider);
+  const provider = known.find((candidate) => candidate.name === shape.data.provider);
   if (!provider) {
-    report(`.provider: must be one of ${providers.map((known) => known.name).join(', ')}`);
+    report(`.provider: must be one of ${known.map((candidate) => candidate.name).join(', ')}`);
     return undefined;
   }
 

@@ -165,7 +165,7 @@ export function createActivities(accounts: Accounts, deps: Partial<Deps> = {}): 
   }
 
   async function move(kind: Exclude<WriteKind, 'create'>, write: Write): Promise<WriteResult> {
-    const { terms, created, known, key, amount, reason } = write;
+    const { terms, created, known, key, amount, payment, reason } = write;
     const desk = deskOf(kind, terms);
     const { provider, call } = desk;
     const verb = provider[kind]?.bind(provider);
@@ -179,7 +179,7 @@ export function createActivities(accounts: Accounts, deps: Partial<Deps> = {}): 
     if (before && moved(known, basis)) return { outcome: 'changed', ...observation(before) };
 
     try {
-      const answer = await verb(call, created, { terms, key, amount, reason, known: basis });
+      const answer = await verb(call, created, { terms, key, amount, payment, reason, known: basis });
       // What the answer itself does not show is read; the write is done whether or not that works.
       const after = answer.facts.latest || !canRead ? undefined : await quietly(look(join(basis, answer.facts)));
       const facts = [before?.facts, answer.facts, after?.facts].reduce<Facts>((all, some) => join(all, some ?? {}), {});

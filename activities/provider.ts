@@ -96,6 +96,8 @@ export interface WriteCall {
   key: string;
   /** Minor units; always given for capture and refund. */
   amount?: number;
+  /** The payment a refund is about, where the caller named one. */
+  payment?: string;
   reason?: string;
   known: Facts;
 }
@@ -146,6 +148,8 @@ export interface WebhookNews {
   ids: string[];
   /** What the body says, for accounts whose provider cannot be asked: there it is evidence, elsewhere ignored. */
   facts?: Facts;
+  /** What was signed, where that is less than the body: the rest may be changed by whoever holds the signature. */
+  signed?: Uint8Array;
   /** Authentic but no concern of any link, such as an event type we do not follow: answered 2xx and dropped. */
   ignore?: boolean;
 }
@@ -153,6 +157,13 @@ export interface WebhookNews {
 /** The request was not signed by the provider. Its message is for our log, never for the sender. */
 export class NotAuthentic extends Error {
   override name = 'NotAuthentic';
+  constructor(
+    message: string,
+    /** The provider did sign it, but not now: it is a recording, or a clock is wrong. */
+    readonly stale = false,
+  ) {
+    super(message);
+  }
 }
 
 /**

@@ -11,7 +11,3 @@ const registry = { beqelal, boomfi, katu9, paymennt, paymob } as const satisfies
 export type ProviderName = keyof typeof registry;
 
 export const providers: readonly Provider[] = Object.values(registry);
-
-export function providerNamed(name: string): Provider | undefined {
-  return providers.find((provider) => provider.name === name);
-}

@@ -14,6 +14,7 @@ import {
 import { decimal } from '../workflows/money.ts';
 import type { Timing } from '../workflows/state.ts';
 import { ReferenceConflict, refusedBy } from './errors.ts';
+import { rememberOwner } from './owners.ts';
 import { type Limits, type Patience, patiently, pause } from './reach.ts';
 import { termsHash } from './requests.ts';
 import { describe, failureOf, type LinkMemo, type RunInfo, readLink } from './runs.ts';
@@ -58,6 +59,12 @@ const ASKS = 3;
  * @throws ReferenceConflict, ProviderRefused, Unavailable (then the run may exist: the same call again is safe)
  */
 export async function createLink(creation: Creation): Promise<Created> {
+  const made = await makeOrFind(creation);
+  rememberOwner(creation.client, creation.terms.reference, creation.terms.account);
+  return made;
+}
+
+async function makeOrFind(creation: Creation): Promise<Created> {
   const { terms } = creation;
   const call = { callId: randomUUID(), termsHash: termsHash(terms) };
   const startedAt = Date.now();

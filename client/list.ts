@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { linkAccount, linkDeadline, linkExceptions, linkProviderId, linkStatus } from '../workflows/attributes.ts';
 import type { Exception, Status } from '../workflows/link.ts';
 import { WORKFLOW_TYPE, workflowIdOf } from '../workflows/messages.ts';
-import { accountName } from '../workflows/schema.ts';
+import { accountName, EXCEPTIONS, STATUSES } from '../workflows/schema.ts';
 import { type Limits, within } from './reach.ts';
 import { parse } from './requests.ts';
 import type { LinkMemo } from './runs.ts';
@@ -28,38 +28,6 @@ export interface LinkPage {
   /** Absent on the last page. */
   nextCursor?: string;
 }
-
-/** Every word once: the compiler misses none. */
-const words = <W extends string>(table: Record<W, true>) => Object.keys(table) as [W, ...W[]];
-
-export const STATUSES = words<Status>({
-  creating: true,
-  pending: true,
-  authorized: true,
-  paid: true,
-  partially_refunded: true,
-  refunded: true,
-  failed: true,
-  cancelled: true,
-  expired: true,
-});
-
-export const EXCEPTIONS = words<Exception>({
-  late_payment: true,
-  underpaid: true,
-  overpaid: true,
-  currency_mismatch: true,
-  duplicate_payment: true,
-  unknown_outcome: true,
-  unexplained_money: true,
-  unverified_payment: true,
-  provider_disagrees: true,
-  expired_unconfirmed: true,
-  cancel_unconfirmed: true,
-  refund_manual: true,
-  refund_failed: true,
-  disputed: true,
-});
 
 export const listQuery = z.strictObject({
   status: z.enum(STATUSES).optional(),
@@ -154,8 +122,7 @@ export async function openLinks(client: Client, limits: Limits): Promise<Map<str
 }
 
 /**
- * References of open links of `account` that a webhook may name by one of `ids`. An id with other characters than
- * those of {@link ASKABLE} is not looked for.
+ * References of open links of `account` that a webhook may name by one of `ids`; only askable ones are looked for.
  */
 export async function findByProviderIds(
   client: Client,
@@ -163,7 +130,7 @@ export async function findByProviderIds(
   ids: readonly string[],
   limits: Limits,
 ): Promise<string[]> {
-  const askable = ids.filter((id) => ASKABLE.test(id));
+  const askable = ids.filter(isAskable);
   if (askable.length === 0) return [];
   const query = [
     `WorkflowType = ${quote(WORKFLOW_TYPE)}`,
@@ -181,5 +148,8 @@ export async function findByProviderIds(
   return [...new Set(meant.map(referenceOf))];
 }
 
-/** Server 1.29 puts list values unescaped into SQLite's full-text query: a quote in one makes it fail. */
-const ASKABLE = /^[\w.:~@+/=-]{1,255}$/;
+/**
+ * Whether an id can stand in a workflow id, an attribute and a query. Server 1.29 puts list values unescaped into
+ * SQLite's full-text query, where a quote makes it fail; Postgres stores no NUL.
+ */
+export const isAskable = (id: string): boolean => /^[\w.:~@+/=-]{1,255}$/.test(id);

@@ -3,7 +3,8 @@ import { encodeToPayloadsWithContext } from '@temporalio/common/lib/internal-non
 import type { Facts } from '../workflows/facts.ts';
 import { type Hint, observed, workflowIdOf } from '../workflows/messages.ts';
 import { reference as referenceSchema } from '../workflows/schema.ts';
-import { findByProviderIds } from './list.ts';
+import { findByProviderIds, isAskable } from './list.ts';
+import { isOwner } from './owners.ts';
 import { type Limits, within } from './reach.ts';
 import { sha256 } from './requests.ts';
 
@@ -16,7 +17,7 @@ export interface News {
   named?: string;
   /** Every id in the body, the link's first. */
   ids: string[];
-  /** Exactly the bytes that were received. */
+  /** The bytes that were received, or the part that was signed: news with equal bytes is the same news. */
   body: Uint8Array;
   /** When they were received, epoch milliseconds. */
   at: number;
@@ -32,7 +33,8 @@ const BUCKET_MS = 10 * 60_000;
 const NOT_FOUND = 5;
 
 /**
- * Tells the link that a webhook named it. `unmatched`: no open link is meant, and none that knows this news.
+ * Tells the link that a webhook named it. `unmatched`: no open link of the account is meant, and none that knows this
+ * news.
  *
  * The raw service is used for its `requestId`: the server drops an equal one, even after the run closed, so repeats
  * within ten minutes cost nothing and a retry whose first try closed the run is still `accepted`.
@@ -49,7 +51,8 @@ export async function observe(client: Client, news: News): Promise<'accepted' | 
 export function hintOf({ account, named, ids, body, at, signed, facts }: News): Delivery {
   const evidence = sha256(body);
   return {
-    hint: { account, reference: named, ids, evidence, at, signed, facts },
+    // An id nobody could ask for names nothing, and would only break the calls it goes into.
+    hint: { account, reference: named, ids: ids.filter(isAskable), evidence, at, signed, facts },
     requestId: requestIdOf(account, at, evidence),
   };
 }
@@ -75,8 +78,10 @@ async function deliver(
   limits: Limits,
 ): Promise<'accepted' | 'unmatched'> {
   const { account, ids } = hint;
-  const named = referenceSchema.safeParse(reference);
-  if (named.success && (await signal(client, named.data, hint, requestId, limits))) return 'accepted';
+  const { data: named } = referenceSchema.safeParse(reference);
+  // The run would turn another account's news away, but only after it had entered its history.
+  const own = named !== undefined && (await isOwner(client, named, account, limits));
+  if (own && (await signal(client, named, hint, requestId, limits))) return 'accepted';
   const found = await findByProviderIds(client, account, ids, limits);
   const heard = await Promise.all(found.map((match) => signal(client, match, hint, requestId, limits)));
   return heard.includes(true) ? 'accepted' : 'unmatched';

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import type { Link, OperationKind, Terms } from '../workflows/link.ts';
 import {
+  acknowledge,
   type Command,
   type CommandOutcome,
   cancel,
@@ -18,6 +19,8 @@ import {
   workflowIdOf,
 } from '../workflows/messages.ts';
 import {
+  type AcknowledgeRequest,
+  acknowledgeRequest,
   type CancelRequest,
   type CreateRequest,
   cancelRequest,
@@ -31,16 +34,18 @@ import {
   type MoneyRequest,
   markRequest,
   moneyRequest,
+  type RefundRequest,
   type ResolveRequest,
   type ResyncRequest,
   reference as referenceSchema,
+  refundRequest,
   resolveRequest,
   resyncRequest,
 } from '../workflows/schema.ts';
 import type { Timing } from '../workflows/state.ts';
 import { command } from './commands.ts';
 import { type Created, createLink } from './create.ts';
-import { type FieldError, InvalidRequest, NotAllowed, NotFound, Timeout, Unavailable } from './errors.ts';
+import { type FieldError, InvalidRequest, NotFound, Timeout, Unavailable } from './errors.ts';
 import { type LinkPage, type ListQuery, listLinks, openLinks } from './list.ts';
 import { type News, observe } from './observe.ts';
 import { type Patience, pause, within } from './reach.ts';
@@ -143,11 +148,14 @@ export class PaymentLinks {
     return command({ ...order, command: { ...order.command, ...moneyOf(body) } });
   }
 
-  /** Gives captured money back, all of it when no amount is given. Failures: see {@link PaymentLinks.cancel}. */
-  async refund(reference: string, request: MoneyRequest = {}, options?: CommandOptions): Promise<CommandOutcome> {
-    const body = parse(moneyRequest, request);
+  /**
+   * Gives captured money back, all of it when no amount is given; `force` does so although a dispute stands, and takes
+   * a reason. Failures: see {@link PaymentLinks.cancel}.
+   */
+  async refund(reference: string, request: RefundRequest = {}, options?: CommandOptions): Promise<CommandOutcome> {
+    const body = parse(refundRequest, request);
     const order = { ...this.order(reference, 'refund', body, options), update: refund };
-    return command({ ...order, command: { ...order.command, ...moneyOf(body) } });
+    return command({ ...order, command: { ...order.command, ...moneyOf(body), force: body.force } });
   }
 
   /**
@@ -162,14 +170,21 @@ export class PaymentLinks {
     return command({ ...this.order(reference, 'cancel', body, options), update: cancel });
   }
 
-  /** Reads the provider now. Failures: see {@link PaymentLinks.cancel}. */
+  /**
+   * Reads the provider now. With `accept` a figure lower than what was known is taken as true: `provider_disagrees`
+   * goes. Failures: see {@link PaymentLinks.cancel}.
+   */
   async resync(reference: string, request: ResyncRequest = {}, options?: CommandOptions): Promise<CommandOutcome> {
     const body = parse(resyncRequest, request);
-    if (body.accept) {
-      const { allowed } = await this.get(reference);
-      throw new NotAllowed('accepting a lower figure is not possible yet', allowed);
-    }
-    return command({ ...this.order(reference, 'resync', body, options), update: resync });
+    const order = { ...this.order(reference, 'resync', body, options), update: resync };
+    return command({ ...order, command: { ...order.command, accept: body.accept } });
+  }
+
+  /** Says that a person has seen an exception that stays until then. Failures: see {@link PaymentLinks.cancel}. */
+  async acknowledge(reference: string, request: AcknowledgeRequest, options?: CommandOptions): Promise<CommandOutcome> {
+    const body = parse(acknowledgeRequest, request);
+    const order = { ...this.order(reference, 'acknowledge', body, options), update: acknowledge };
+    return command({ ...order, command: { ...order.command, exception: body.exception } });
   }
 
   /** Makes the link payable until a later instant. NotAllowed where the provider fixes the expiry. */

@@ -38,18 +38,11 @@ export function termsOf(request: CreateRequest): Terms {
   });
 }
 
-/** What a schema cannot know: the clock, and what this version of the engine cannot do yet. */
+/** What a schema cannot know: the clock. */
 export function problemsOf(terms: Terms, now: number): FieldError[] {
   const problems: FieldError[] = [];
   if (terms.expiresAt !== undefined && terms.expiresAt <= now) {
     problems.push({ pointer: '/expiresAt', code: 'invalid_value', message: 'must be in the future' });
-  }
-  for (const name of ['latePayment', 'excess'] as const) {
-    const policy = terms.policies?.[name];
-    if (policy !== undefined && policy !== 'hold') {
-      const message = `${JSON.stringify(policy)} is not supported yet, only "hold"`;
-      problems.push({ pointer: `/policies/${name}`, code: 'not_supported', message });
-    }
   }
   return problems;
 }

@@ -1,6 +1,7 @@
 /** What Temporal knows about the runs behind a reference, without asking a worker. */
 import { type Client, WorkflowFailedError, WorkflowNotFoundError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
+import { linkAccount } from '../workflows/attributes.ts';
 import type { Link } from '../workflows/link.ts';
 import { link as linkQuery, workflowIdOf } from '../workflows/messages.ts';
 import { NotFound } from './errors.ts';
@@ -19,6 +20,7 @@ export interface RunInfo {
   /** Terminated, cancelled or timed out: nobody finished this link, and nobody will. */
   stopped: boolean;
   failed: boolean;
+  account?: string;
   termsHash?: string;
 }
 
@@ -34,6 +36,7 @@ export async function describe(client: Client, reference: string, limits: Limits
     open: name === 'RUNNING' || name === 'PAUSED',
     stopped: name === 'TERMINATED' || name === 'CANCELLED' || name === 'TIMED_OUT',
     failed: name === 'FAILED',
+    account: found.typedSearchAttributes.get(linkAccount),
     termsHash: (found.memo as Partial<LinkMemo> | undefined)?.termsHash,
   };
 }

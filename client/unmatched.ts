@@ -34,10 +34,11 @@ const counts = new WeakMap<Client, Map<string, { at: number; open: number }>>();
  * @throws Unavailable when Temporal does not take it in time
  */
 export async function keepUnmatched(client: Client, news: News, options: KeepOptions): Promise<'kept' | 'full'> {
-  const { account, ids } = news;
+  const { account } = news;
   const limits: Limits = { deadline: Date.now() + DEADLINE_MS };
   if ((await openRuns(client, account, limits)) >= (options.cap ?? CAP)) return 'full';
   const { hint, requestId } = hintOf(news);
+  const { ids } = hint;
   const about = ids[0] ?? news.reference ?? hint.evidence.slice(0, 16);
   const input: UnmatchedInput = {
     account,
@@ -71,9 +72,9 @@ async function openRuns(client: Client, account: string, limits: Limits): Promis
   const known = counts.get(client) ?? new Map<string, { at: number; open: number }>();
   counts.set(client, known);
   const last = known.get(account);
-  if (last && Date.now() - last.at < COUNT_KNOWN_MS) return last.open;
+  if (last && performance.now() - last.at < COUNT_KNOWN_MS) return last.open;
   const { count } = await within(client, limits, () => client.workflow.count(openRunsOf(account)));
-  known.set(account, { at: Date.now(), open: count });
+  known.set(account, { at: performance.now(), open: count });
   return count;
 }
 

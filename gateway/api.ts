@@ -1,7 +1,7 @@
 import { OpenAPIHono, type z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import type { Accounts } from '../activities/accounts.ts';
-import { InvalidRequest, NotAllowed, NotFound } from '../client/errors.ts';
+import { InvalidRequest, NotFound } from '../client/errors.ts';
 import type { PaymentLinks } from '../client/index.ts';
 import { parse } from '../client/requests.ts';
 import type { Terms } from '../workflows/link.ts';
@@ -39,6 +39,7 @@ export type Links = Pick<
   | 'extend'
   | 'markPaid'
   | 'markRefunded'
+  | 'acknowledge'
   | 'resync'
   | 'resolveUnknown'
 >;
@@ -166,19 +167,13 @@ export function createApi(options: ApiOptions): OpenAPIHono<AppEnv> {
     });
   }
 
-  /** What no link can do in this version: 409, with what this one can. */
-  async function notAllowed(verb: string, reference: string): Promise<never> {
-    const { allowed } = await links.get(reference);
-    throw new NotAllowed(`${verb} is not possible for this link`, allowed);
-  }
-
   serveCommand(routes.capture, (reference, body, how) => links.capture(reference, body, how));
   serveCommand(routes.refund, (reference, body, how) => links.refund(reference, body, how));
   serveCommand(routes.cancel, (reference, body, how) => links.cancel(reference, body, how));
   serveCommand(routes.resync, (reference, body, how) => links.resync(reference, body, how));
   serveCommand(routes.resolveUnknown, (reference, body, how) => links.resolveUnknown(reference, body, how));
   serveCommand(routes.extend, (reference, body, how) => links.extend(reference, body, how));
-  serveCommand(routes.acknowledge, (reference) => notAllowed('acknowledge', reference));
+  serveCommand(routes.acknowledge, (reference, body, how) => links.acknowledge(reference, body, how));
   serveCommand(routes.markPaid, (reference, body, how) => links.markPaid(reference, body, how));
   serveCommand(routes.markRefunded, (reference, body, how) => links.markRefunded(reference, body, how));
 

@@ -29,7 +29,8 @@ export function createReadiness(options: ReadinessOptions): () => Promise<Readin
   // Read once: a map's keys are gone after they were gone through.
   const known = new Set(options.accounts);
   return () => {
-    if (!latest || Date.now() - latest.at > FRESH_MS) latest = { at: Date.now(), answer: look(options, known) };
+    const now = performance.now();
+    if (!latest || now - latest.at > FRESH_MS) latest = { at: now, answer: look(options, known) };
     return latest.answer;
   };
 }

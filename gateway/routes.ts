@@ -73,7 +73,7 @@ export const timeline = route('read', {
 });
 
 export const capture = command('capture', requests.moneyRequest, 'Take what is held', { key: true });
-export const refund = command('refund', requests.moneyRequest, 'Give money back', { key: true, role: 'refund' });
+export const refund = command('refund', requests.refundRequest, 'Give money back', { key: true, role: 'refund' });
 export const cancel = command('cancel', requests.cancelRequest, 'Close the link and release what is held', {
   key: true,
 });
@@ -84,7 +84,7 @@ export const resolveUnknown = command(
   'State whether an operation with an unknown outcome happened',
 );
 export const extend = command('extend', requests.extendRequest, 'Make a link payable for longer');
-export const acknowledge = command('acknowledge', answers.acknowledgeRequest, 'Put an exception away');
+export const acknowledge = command('acknowledge', requests.acknowledgeRequest, 'Put an exception away');
 export const markPaid = command('mark-paid', requests.markRequest, 'State a payment the provider cannot show');
 export const markRefunded = command('mark-refunded', requests.markRequest, 'State a refund the provider cannot show', {
   role: 'refund',

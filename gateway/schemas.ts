@@ -1,7 +1,8 @@
 /** What the API answers, for its OpenAPI document. The types come from the workflow; here the two are held together. */
 import { z } from '@hono/zod-openapi';
-import { listQuery as clientListQuery, EXCEPTIONS, STATUSES } from '../client/list.ts';
+import { listQuery as clientListQuery } from '../client/list.ts';
 import type { Action, Link, LinkOperation, OperationKind, OperationState } from '../workflows/link.ts';
+import { EXCEPTIONS, STATUSES } from '../workflows/schema.ts';
 
 const status = z.enum(STATUSES);
 const exception = z.enum(EXCEPTIONS);
@@ -13,6 +14,7 @@ const action = z.enum([
   'mark-paid',
   'mark-refunded',
   'resync',
+  'acknowledge',
   'resolve-unknown',
 ] satisfies Action[]);
 const kind = z.enum(['create', ...action.options] satisfies OperationKind[]);
@@ -116,8 +118,3 @@ export const readiness = z
 export const listQuery = clientListQuery
   .omit({ accounts: true })
   .extend({ limit: z.coerce.number().pipe(z.int().min(1).max(100)).optional() });
-
-const why = z.string().min(1).max(500);
-
-/** Body of a command this version answers with 409: checked all the same, so that callers can be written now. */
-export const acknowledgeRequest = z.strictObject({ exception, reason: why });

@@ -3,7 +3,7 @@ import { type Context, Hono } from 'hono';
 import type { Account, Accounts } from '../activities/accounts.ts';
 import { NotAuthentic, type WebhookNews, type WebhookRequest } from '../activities/provider.ts';
 import { tokenMatches } from '../activities/tokens.ts';
-import type { PaymentLinks } from '../client/index.ts';
+import type { News, PaymentLinks } from '../client/index.ts';
 import { reference as referenceSchema } from '../workflows/schema.ts';
 import { type AccessEntry, type AppEnv, refuseOtherMethods, setUp } from './app.ts';
 import { type Limits, readBody } from './limits.ts';
@@ -49,12 +49,18 @@ export function createWebhooks(options: WebhookOptions): Hono<AppEnv> {
     c.var.entry.reference = reference;
     const { ids, facts } = news;
     const named = validReference(news.reference) ?? addressed;
-    const told = { account: account.name, reference, named, ids, body, at, signed, facts };
-    if ((await inTime(links.observe(told))) === 'accepted') return c.body(null, 200);
+    const told = { account: account.name, reference, named, ids, body: news.signed ?? body, at, signed, facts };
+    const outcome = await inTime(handOver(told, account.shared ?? false));
+    if (outcome === 'accepted') return c.body(null, 200);
     c.var.entry.reason = 'unmatched';
-    const kept = await inTime(links.keepUnmatched(told, { shared: account.shared ?? false }));
-    if (kept === 'kept') return c.body(null, 202);
+    if (outcome === 'kept') return c.body(null, 202);
     throw unavailable('Too many webhooks of this account name no open link; send it again later.', RETRY_LATER);
+  }
+
+  /** To the link it names, or to those who keep it for one. */
+  async function handOver(news: News, shared: boolean): Promise<'accepted' | 'kept' | 'full'> {
+    if ((await links.observe(news)) === 'accepted') return 'accepted';
+    return links.keepUnmatched(news, { shared });
   }
 
   /** @throws Problem 401 unless the provider of the account signed the request for it. */
@@ -74,8 +80,11 @@ export function createWebhooks(options: WebhookOptions): Hono<AppEnv> {
     } catch (error) {
       // A verifier that fails in an unforeseen way has not verified.
       entry.account = name;
+      const { requestId } = entry;
       entry.reason = error instanceof NotAuthentic ? error.message : 'the verifier failed';
-      if (!(error instanceof NotAuthentic)) log.error({ event: 'fault', requestId: entry.requestId, error });
+      if (!(error instanceof NotAuthentic)) log.error({ event: 'fault', requestId, error });
+      else if (error.stale)
+        log.warn({ event: 'a signed webhook is out of time: check the clock', requestId, account: name });
       throw NOT_AUTHENTIC;
     }
   }
@@ -105,7 +114,7 @@ export function createWebhooks(options: WebhookOptions): Hono<AppEnv> {
     }
   }
 
-  /** A provider waits a few seconds for its answer; ours is "later" before that. */
+  /** A provider waits a few seconds for its answer; ours is "later" before that, whatever is being waited for. */
   async function inTime<T>(accepted: Promise<T>): Promise<T> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {

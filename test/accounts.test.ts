@@ -96,7 +96,8 @@ describe('readAccounts', () => {
         },
         'Second Shop': { provider: 'paymennt', options: { ...options, apiSecret: { file: 'no-such-file' } } },
         third: { provider: 'nobody', options: {} },
-        fourth: { ...account().shop, expirySeconds: 60, policies: { latePayment: 'refund' } },
+        fourth: { ...account().shop, expirySeconds: 60 },
+        policy: { ...account().shop, policies: { latePayment: 'keep' } },
         fifth: { options },
       },
       {},
@@ -111,8 +112,8 @@ describe('readAccounts', () => {
       'Second Shop: the name must be 1–40 of a–z 0–9 -',
       'Second Shop.options.apiSecret: file no-such-file cannot be read (ENOENT)',
       expect.stringMatching(/^third\.provider: must be one of .*\bpaymennt\b/),
-      'fourth.policies.latePayment: only "hold" is supported yet',
       expect.stringMatching(/^fourth\.expirySeconds: must be 15 to 10080 minutes from now/),
+      expect.stringMatching(/^policy\.policies\.latePayment: Invalid option/),
       expect.stringMatching(/^fifth\.provider: /),
     ]);
     for (const value of ['weak-secret', 'short-hook', options.apiSecret]) expect(found.join('\n')).not.toContain(value);

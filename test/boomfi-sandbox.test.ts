@@ -4,8 +4,9 @@ import { createHttp } from '../activities/http.ts';
 import { type Answer, type Call, NotAuthentic, ProviderError, type ProviderLink } from '../activities/provider.ts';
 import { boomfi } from '../activities/providers/boomfi.ts';
 import { type Sandbox, startSandbox } from '../sandbox/server.ts';
+import { exceptionsOf } from '../workflows/exceptions.ts';
 import { type Facts, join, sums } from '../workflows/facts.ts';
-import { exceptionsOf, statusOf, type Terms } from '../workflows/link.ts';
+import { statusOf, type Terms } from '../workflows/link.ts';
 import { BOOMFI, boomfiMerchant } from './boomfi-merchant.ts';
 import { type Delivery, until, webhookListener } from './sandbox-merchant.ts';
 

@@ -6,8 +6,9 @@ import { AccountsError, readAccounts } from '../activities/accounts.ts';
 import { createHttp } from '../activities/http.ts';
 import { type Call, NotAuthentic, ProviderError, type ProviderLink } from '../activities/provider.ts';
 import { boomfi } from '../activities/providers/boomfi.ts';
+import { exceptionsOf } from '../workflows/exceptions.ts';
 import { type Facts, isNews, join, sums } from '../workflows/facts.ts';
-import { exceptionsOf, type Matter, statusOf, type Terms } from '../workflows/link.ts';
+import { type Matter, statusOf, type Terms } from '../workflows/link.ts';
 
 /** The adapter against scripted answers: wire texts, every word, every odd answer. The sandbox has its own file. */
 const MINUTE = 60_000;

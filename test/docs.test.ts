@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { perdure } from '../client/cli/program.ts';
-import { EXCEPTIONS, STATUSES } from '../client/list.ts';
+import { EXCEPTIONS, STATUSES } from '../workflows/schema.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const read = (path: string) => readFileSync(join(root, path), 'utf8');

@@ -1,10 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { exceptionsOf } from '../workflows/exceptions.ts';
 import {
   canonical,
   closingOf,
+  differenceOf,
   type Facts,
-  fallOf,
   isNews,
   join,
   latePayments,
@@ -12,7 +13,7 @@ import {
   paymentsIn,
   sums,
 } from '../workflows/facts.ts';
-import { exceptionsOf, type Matter, statusOf } from '../workflows/link.ts';
+import { type Matter, statusOf } from '../workflows/link.ts';
 
 const RUNS = 1_000;
 
@@ -290,7 +291,7 @@ describe('exceptions', () => {
 
   it('a field the provider cannot show is no fall', () => {
     const reading: Facts = { latest: { at: 20, hash: 'h', word: 'PAID', totals: { AED: { captured: 100 } } } };
-    expect(fallOf(known(paid({ captured: 100, refunded: 30 }), reading), 'AED')).toBeUndefined();
+    expect(differenceOf(known(paid({ captured: 100, refunded: 30 }), reading), 'AED')).toBeUndefined();
   });
 
   it('the earliest of several closings counts', () => {

@@ -133,6 +133,7 @@ describe('commands', () => {
   const bodies: [verb: string, body: object, bad: object, pointer: string][] = [
     ['extend', { expiresAt: '2031-01-01T00:00:00Z' }, {}, '/expiresAt'],
     ['mark-paid', { amount: good.amount }, { amount: { minor: 1 } }, '/amount/currency'],
+    ['acknowledge', { exception: 'late_payment', reason: 'kept' }, { exception: 'late_payment' }, '/reason'],
     ['mark-refunded', { amount: good.amount, providerRef: 'R1' }, { amount: good.amount, ref: 1 }, '/ref'],
   ];
   it.each(bodies)('%s checks its body and passes it on', async (verb, body, bad, pointer) => {
@@ -144,13 +145,13 @@ describe('commands', () => {
     expect((await scene.post(path('INV-2', verb), body)).status).toBe(404);
   });
 
-  it('acknowledge checks its body and is not allowed yet', async () => {
-    const refused = await scene.post(path('INV-1', 'acknowledge'), { exception: 'late_payment' });
-    expect([refused.status, refused.json.errors[0].pointer]).toEqual([400, '/reason']);
-    const body = { exception: 'late_payment', reason: 'kept' };
-    const answer = await scene.post(path('INV-1', 'acknowledge'), body);
-    expect([answer.status, answer.json.code, answer.json.allowed]).toEqual([409, 'not_allowed', ['cancel', 'resync']]);
-    expect((await scene.post(path('INV-2', 'acknowledge'), body)).status).toBe(404);
+  it('a refund beside a dispute takes a reason', async () => {
+    const refused = await scene.post(path('INV-1', 'refund'), { force: true }, key);
+    expect([refused.status, refused.json.errors]).toEqual([
+      422,
+      [{ pointer: '/reason', message: 'is required with force' }],
+    ]);
+    expect(scene.links.calls).toEqual([]);
   });
 
   it('shows the timeline with readable instants', async () => {

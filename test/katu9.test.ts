@@ -8,8 +8,9 @@ import { type Call, NotAuthentic, ProviderError, type ProviderLink } from '../ac
 import { katu9 } from '../activities/providers/katu9.ts';
 import { MERCHANTS } from '../sandbox/katu9/merchants.ts';
 import { type Sandbox, startSandbox } from '../sandbox/server.ts';
+import { exceptionsOf } from '../workflows/exceptions.ts';
 import { type Facts, join, sums } from '../workflows/facts.ts';
-import { exceptionsOf, statusOf, type Terms } from '../workflows/link.ts';
+import { statusOf, type Terms } from '../workflows/link.ts';
 import { katu9Merchant } from './katu9-merchant.ts';
 import { until, webhookListener } from './sandbox-merchant.ts';
 

@@ -132,7 +132,8 @@ describe('commands', () => {
     const refused = links.capture(reference).catch((error: unknown) => error);
     expect(await refused).toBeInstanceOf(NotAllowed);
     expect(await refused).toMatchObject({ code: 'not_allowed', allowed: ['refund', 'resync'] });
-    await expect(links.resync(reference, { accept: true })).rejects.toThrow(NotAllowed);
+    const nothing = links.acknowledge(reference, { exception: 'late_payment', reason: 'seen' });
+    await expect(nothing).rejects.toThrow(NotAllowed);
   });
 
   it('captures what is held', async () => {

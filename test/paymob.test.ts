@@ -6,8 +6,9 @@ import { AccountsError, readAccounts } from '../activities/accounts.ts';
 import { createHttp } from '../activities/http.ts';
 import { type Call, NotAuthentic, ProviderError, type ProviderLink } from '../activities/provider.ts';
 import { paymob } from '../activities/providers/paymob.ts';
+import { exceptionsOf } from '../workflows/exceptions.ts';
 import { type Facts, join, sums } from '../workflows/facts.ts';
-import { exceptionsOf, statusOf, type Terms } from '../workflows/link.ts';
+import { statusOf, type Terms } from '../workflows/link.ts';
 
 /** The adapter against scripted answers: wire texts, every test of the status table, every odd answer. */
 const MINUTE = 60_000;

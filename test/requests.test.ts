@@ -148,15 +148,6 @@ describe('problemsOf', () => {
   it('refuses an expiry that is not in the future', () => {
     expect(problems({ expiresAt: '2026-01-01T00:00:00Z' })).toMatchObject([{ pointer: '/expiresAt' }]);
   });
-
-  it('accepts no policy that would be ignored', () => {
-    const found = problems({ policies: { latePayment: 'refund', excess: 'refund_excess' } });
-    expect(found.map(({ pointer, code }) => [pointer, code])).toEqual([
-      ['/policies/latePayment', 'not_supported'],
-      ['/policies/excess', 'not_supported'],
-    ]);
-    expect(new InvalidRequest(422, found).code).toBe('not_supported');
-  });
 });
 
 describe('amounts on the command line', () => {

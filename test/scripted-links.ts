@@ -62,6 +62,7 @@ export class Links {
   resync = this.command('resync');
   resolveUnknown = this.command('resolve-unknown');
   extend = this.command('extend');
+  acknowledge = this.command('acknowledge');
   markPaid = this.command('mark-paid');
   markRefunded = this.command('mark-refunded');
 }

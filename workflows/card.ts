@@ -1,6 +1,8 @@
+import { allowedOf } from './allowed.ts';
 import { captureBefore, waiting } from './deadlines.ts';
+import { exceptionsOf } from './exceptions.ts';
 import { sums } from './facts.ts';
-import { allowedOf, exceptionsOf, type Matter, statusOf } from './link.ts';
+import { type Matter, statusOf } from './link.ts';
 import { decimal } from './money.ts';
 
 /** Money of the link's own currency as people read it: `10.50 AED`. */

@@ -1,8 +1,19 @@
 /** What callers may say to a running link. Validators refuse before anything enters history. */
 import { ApplicationFailure, CancellationScope, condition, setHandler, workflowInfo } from '@temporalio/workflow';
+import { allowedOf, disputed, extendable } from './allowed.ts';
 import { show } from './card.ts';
-import { type Action, allowedOf, extendable, isManual, isSettled, type Operation, statusOf } from './link.ts';
-import type { Command, CommandOutcome, ExtendCommand, Hint, MarkCommand, MoneyCommand, Refusal } from './messages.ts';
+import { exceptionsOf, isStaying } from './exceptions.ts';
+import { type Action, isManual, isSettled, type Operation, statusOf } from './link.ts';
+import type {
+  AcknowledgeCommand,
+  Command,
+  CommandOutcome,
+  ExtendCommand,
+  Hint,
+  MarkCommand,
+  MoneyCommand,
+  Refusal,
+} from './messages.ts';
 import * as messages from './messages.ts';
 import { isRemedy, unknownOperation } from './operations.ts';
 import { CREATE, type Run } from './run.ts';
@@ -76,10 +87,19 @@ export function listen(run: Run): void {
     description: 'Say that money was given back by hand: {id, fingerprint, actor, amount, currency, providerRef?}',
     validator: (command) => checkMark(run, 'mark-refunded', command),
   });
-  setHandler(messages.resync, (command) => settle(run, run.enqueue('resync', command)), {
-    description: 'Read the provider now: {id, fingerprint, actor, reason?}',
+  setHandler(messages.resync, (command) => settle(run, run.enqueue('resync', command, { accept: command.accept })), {
+    description:
+      'Read the provider now; accept takes a lower figure as true: {id, fingerprint, actor, accept?, reason?}',
     validator: (command) => check(run, 'resync', command),
   });
+  setHandler(
+    messages.acknowledge,
+    (command) => settle(run, run.enqueue('acknowledge', command, { acknowledges: command.exception })),
+    {
+      description: 'Say that a person has seen an exception: {id, fingerprint, actor, exception, reason}',
+      validator: (command) => checkAcknowledge(run, command),
+    },
+  );
   setHandler(
     messages.resolveUnknown,
     (command) => {
@@ -104,7 +124,7 @@ export function cancelByTemporal(run: Run): void {
 const money =
   (run: Run, kind: 'capture' | 'refund') =>
   (command: MoneyCommand): Promise<CommandOutcome> =>
-    settle(run, run.enqueue(kind, command, { amount: command.amount }));
+    settle(run, run.enqueue(kind, command, { amount: command.amount, forced: command.force }));
 
 const mark =
   (run: Run, kind: 'mark-paid' | 'mark-refunded') =>
@@ -138,14 +158,17 @@ function patiently(holds: () => boolean, ms?: number): Promise<unknown> {
 }
 
 /** `known` means that this very command was accepted before: its answer is given again. */
-function check(run: Run, action: Action, { id, fingerprint }: Command): 'known' | 'new' {
+function check(run: Run, action: Action, { id, fingerprint }: Command, force = false): 'known' | 'new' {
   const known = run.operation(id);
   if (known?.fingerprint === fingerprint) return 'known';
   if (known) {
     throw refusal({ code: 'idempotency_conflict', message: `${id} was used before for another ${known.kind} request` });
   }
   if (!run.roomForOperations) throw notAllowed(run, 'this link has had as many operations as it can hold');
-  if (!allowedOf(run.matter).includes(action)) {
+  if (!allowedOf(run.matter).includes(action) && !(force && !run.unsettled.some((op) => op.state === 'unknown'))) {
+    if (action === 'refund' && disputed(run.state.facts)) {
+      throw notAllowed(run, 'a dispute stands and may move the money by itself: a refund needs force and a reason');
+    }
     throw notAllowed(run, `${action} is not possible while the link is ${statusOf(run.matter)}`);
   }
   return 'new';
@@ -156,7 +179,7 @@ function checkMoney(run: Run, kind: 'capture' | 'refund', command: MoneyCommand)
   if (ability === false && kind === 'capture') {
     throw refusal({ code: 'not_supported', message: `${run.created?.provider} offers no ${kind}` });
   }
-  if (check(run, kind, command) === 'known') return;
+  if (check(run, kind, command, command.force === true) === 'known') return;
   const { amount, currency } = command;
   const movable = movableNow(run, kind);
   if (currency !== undefined && currency !== run.terms.currency) {
@@ -181,6 +204,15 @@ function checkExtend(run: Run, command: ExtendCommand): void {
     throw notAllowed(run, `${run.created.provider} fixes the expiry when the link is made; make a new link instead`);
   }
   check(run, 'extend', command);
+}
+
+function checkAcknowledge(run: Run, command: AcknowledgeCommand): void {
+  const { exception, reason } = command;
+  if (run.operation(command.id) && check(run, 'acknowledge', command) === 'known') return;
+  if (!exceptionsOf(run.matter).includes(exception)) throw notAllowed(run, `the link has no ${exception}`);
+  if (!isStaying(exception)) throw notAllowed(run, `${exception} goes with its cause, it cannot be acknowledged`);
+  if (!reason) throw notAllowed(run, 'a reason is needed');
+  check(run, 'acknowledge', command);
 }
 
 function checkMark(run: Run, kind: 'mark-paid' | 'mark-refunded', command: MarkCommand): void {

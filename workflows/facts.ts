@@ -47,10 +47,12 @@ export interface Entry {
   currency: string;
   field: MoneyField;
   /**
-   * Positive: money a person vouches for. Such entries of one payment add up and count until the provider shows as
-   * much itself, so that nothing is counted twice. Negative: a lower figure was accepted.
+   * Money a person vouches for, > 0: such entries of one payment add up and count until the provider shows as much
+   * itself, so that nothing is counted twice.
    */
   minor: number;
+  /** Instead a difference to what was known before that a person accepted: added, negative when the provider fell. */
+  accepted?: true;
 }
 
 export type MoneyField = 'authorized' | 'captured' | 'refunded' | 'voided';
@@ -137,12 +139,9 @@ export function paymentsIn(facts: Facts, currency: string): [key: string, Paymen
 function settledTotals(facts: Facts, key: string, currency: string): PaymentTotals {
   const raw = facts.payments?.[key]?.[currency];
   const stated = (field: MoneyField) => {
-    const entries = Object.values(facts.entries ?? {})
-      .filter((entry) => entry.payment === key && entry.currency === currency && entry.field === field)
-      .map((entry) => entry.minor);
-    const vouched = entries.filter((minor) => minor > 0).reduce((sum, minor) => sum + minor, 0);
-    const accepted = entries.filter((minor) => minor < 0).reduce((sum, minor) => sum + minor, 0);
-    return Math.max(raw?.[field] ?? 0, vouched) + accepted;
+    const entries = entriesIn(facts, currency, field).filter(({ payment }) => payment === key);
+    const [accepted, vouched] = [entries.filter(isAccepted), entries.filter((entry) => !isAccepted(entry))];
+    return Math.max(raw?.[field] ?? 0, total(vouched)) + total(accepted);
   };
   const grossCaptured = Math.max(0, stated('captured'));
   const authorized = Math.max(0, stated('authorized'), grossCaptured);
@@ -209,20 +208,50 @@ export function latePayments(facts: Facts): string[] {
 }
 
 /**
- * How far the latest read falls short of what was known before, per money field of one currency; undefined when it
- * does not. A fall moves nothing, it is shown.
+ * How the latest read differs from what was known before, per money field of one currency; undefined when it does not.
+ * Less moves nothing and is shown; more is joined, and only differs where a lower figure was accepted.
  */
-export function fallOf(facts: Facts, currency: string): Partial<Record<MoneyField, number>> | undefined {
+export function differenceOf(facts: Facts, currency: string): Partial<Record<MoneyField, number>> | undefined {
   const shown = facts.latest?.totals[currency];
-  if (!facts.latest || (!shown && sums(facts, currency).authorized === 0)) return undefined;
   const known = sums(facts, currency);
-  const fall: Partial<Record<MoneyField, number>> = {};
+  if (!facts.latest || (!shown && known.authorized === 0)) return undefined;
+  const difference: Partial<Record<MoneyField, number>> = {};
   for (const field of ['captured', 'refunded', 'voided'] as const) {
     const stands = shown ? shown[field] : 0;
-    if (stands !== undefined && stands < known[field]) fall[field] = known[field] - stands;
+    if (stands === undefined) continue;
+    const most = known[field] - Math.min(0, total(entriesIn(facts, currency, field).filter(isAccepted)));
+    const now = Math.min(stands, Math.max(most, known[field]));
+    if (now !== known[field]) difference[field] = now - known[field];
   }
-  return Object.keys(fall).length ? fall : undefined;
+  return Object.keys(difference).length ? difference : undefined;
 }
+
+/** Entries that make the latest read's figures the known ones: a person accepted the difference under this name. */
+export function acceptance(facts: Facts, currency: string, name: string): Record<string, Entry> {
+  const entries: Record<string, Entry> = {};
+  for (const [field, difference] of Object.entries(differenceOf(facts, currency) ?? {}) as [MoneyField, number][]) {
+    let left = difference;
+    const richest = paymentsIn(facts, currency).sort(([, a], [, b]) => b[field] - a[field]);
+    for (const [payment, totals] of richest) {
+      const minor = left < 0 ? -Math.min(totals[field], -left) : left;
+      if (minor === 0) continue;
+      entries[`${name} ${currency} ${payment} ${field}`] = { payment, currency, field, minor, accepted: true };
+      left -= minor;
+    }
+  }
+  return entries;
+}
+
+/** How much more the provider states in all than its payments explain, lower figures that were accepted aside. */
+export function statedBeyond(facts: Facts, currency: string): number {
+  const accepted = total(entriesIn(facts, currency, 'captured').filter(isAccepted));
+  return Math.max(0, (facts.stated?.[currency] ?? 0) - (sums(facts, currency).captured - accepted));
+}
+
+const entriesIn = ({ entries = {} }: Facts, currency: string, field: MoneyField): Entry[] =>
+  Object.values(entries).filter((entry) => entry.currency === currency && entry.field === field);
+const isAccepted = ({ accepted }: Entry) => accepted === true;
+const total = (entries: Entry[]) => entries.reduce((sum, { minor }) => sum + minor, 0);
 
 /** Text that is equal for equal values whatever the order of their keys. */
 export function canonical(value: unknown): string {

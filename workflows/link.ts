@@ -1,4 +1,5 @@
-import { closingOf, currenciesOf, type Facts, fallOf, latePayments, newestOpening, paymentsIn, sums } from './facts.ts';
+import type { Attention } from './exceptions.ts';
+import { closingOf, type Facts, latePayments, newestOpening, sums } from './facts.ts';
 
 /** What the merchant asked for, normalised: currencies upper case, instants epoch milliseconds, defaults not filled in. */
 export interface Terms {
@@ -73,7 +74,14 @@ export interface Created {
 }
 
 export type WriteKind = 'create' | 'capture' | 'cancel' | 'refund';
-export type OperationKind = WriteKind | 'extend' | 'mark-paid' | 'mark-refunded' | 'resync' | 'resolve-unknown';
+export type OperationKind =
+  | WriteKind
+  | 'extend'
+  | 'mark-paid'
+  | 'mark-refunded'
+  | 'resync'
+  | 'acknowledge'
+  | 'resolve-unknown';
 export type OperationState = 'queued' | 'running' | 'succeeded' | 'refused' | 'failed' | 'unknown';
 
 /** One thing that was asked of the provider, by a person or by the engine (actor `perdure`). */
@@ -97,6 +105,14 @@ export interface Operation {
   basis?: { captured: number; refunded: number; voided: number };
   /** For extend: the new expiry. */
   expiresAt?: number;
+  /** For refund: the payment it is about, where it was not left to the provider's adapter. */
+  payment?: string;
+  /** For refund: asked for although a dispute stands. */
+  forced?: boolean;
+  /** For acknowledge: what a person has seen. */
+  acknowledges?: Exception;
+  /** For resync: a lower figure of the provider is taken as true. */
+  accept?: boolean;
   /** For resolve-unknown: which operation, and what a person found out about it. */
   resolves?: { operation: string; outcome: 'happened' | 'absent' };
 }
@@ -137,6 +153,7 @@ export type Action =
   | 'mark-paid'
   | 'mark-refunded'
   | 'resync'
+  | 'acknowledge'
   | 'resolve-unknown';
 
 /** Everything status, exceptions and permissions are derived from. */
@@ -147,6 +164,8 @@ export interface Matter {
   created?: Created;
   /** What unsigned webhooks said where nobody can be asked: shown, never counted. */
   unverified?: Facts;
+  /** What a person has to see, and what has been seen. */
+  attention?: Attention;
 }
 
 /** What callers see. Amounts are minor units of `currency`, instants RFC 3339 in UTC. */
@@ -200,89 +219,23 @@ export function statusOf(matter: Matter): Status {
   return operations.some((op) => op.kind === 'create' && op.state === 'refused') ? 'failed' : 'creating';
 }
 
-/** What is odd about a link, derived from facts and operations: an exception goes when its cause goes. */
-export function exceptionsOf(matter: Matter): Exception[] {
-  const { terms, facts, operations } = matter;
-  const { captured, refunded } = sums(facts, terms.currency);
-  const net = captured - refunded;
-  const payments = paymentsIn(facts, terms.currency).filter(([, payment]) => payment.captured > 0);
-  const closing = closingOf(newestOpening(facts));
-  const moneyIsHere = statusOf(matter) !== closing?.status;
-  const falls = currenciesOf(facts).map((currency) => fallOf(facts, currency));
-  const refunds = operations.filter((op) => op.kind === 'refund' && op.state === 'succeeded');
-  const disputes = Object.values(facts.disputes ?? {});
-  const found: Record<Exception, boolean> = {
-    late_payment: latePayments(facts).length > 0,
-    underpaid: captured > 0 && net > 0 && captured < dueOf(matter),
-    overpaid: payments.length === 1 && net > dueOf(matter),
-    duplicate_payment: payments.length > 1 && captured > dueOf(matter),
-    currency_mismatch: currenciesOf(facts).some((c) => c !== terms.currency && paymentsIn(facts, c).length > 0),
-    unknown_outcome: operations.some((op) => op.state === 'unknown'),
-    unexplained_money: Object.entries(facts.stated ?? {}).some(([c, total]) => total > sums(facts, c).captured),
-    unverified_payment: sums(matter.unverified ?? {}, terms.currency).captured > captured,
-    provider_disagrees: falls.some((fall) => fall !== undefined),
-    expired_unconfirmed: closing?.confirmed === false && closing.status === 'expired' && !moneyIsHere,
-    cancel_unconfirmed: closing?.confirmed === false && closing.status === 'cancelled' && !moneyIsHere,
-    refund_manual: operations.some(isManual),
-    refund_failed: falls.some((fall) => fall?.refunded !== undefined && fitsRefunds(fall.refunded, refunds)),
-    disputed: disputes.some((turn) => turn !== 'won'),
-  };
-  return (Object.keys(found) as Exception[]).filter((name) => found[name]);
-}
-
-/** Whether some of our refunds add up to exactly what the provider no longer shows. */
-function fitsRefunds(fall: number, refunds: readonly Operation[]): boolean {
-  let reachable = new Set([0]);
-  for (const refund of refunds) {
-    reachable = new Set([...reachable, ...[...reachable].map((sum) => sum + (refund.amount ?? 0))]);
-  }
-  return fall > 0 && reachable.has(fall);
-}
-
-/** Actions that would be accepted now. Validators and the main loop ask the same question. */
-export function allowedOf(matter: Matter): Action[] {
-  const { terms, facts, operations, created } = matter;
-  const status = statusOf(matter);
-  const { captured, refunded, held } = sums(facts, terms.currency);
-  const unknown = operations.some((op) => op.state === 'unknown');
-  const abilities = created?.abilities;
-  const open = status === 'pending' || status === 'authorized';
-  // A closing we only presumed still has to be told to the provider.
-  const presumed = closingOf(newestOpening(facts))?.confirmed === false;
-  const can: Record<Action, boolean> = {
-    capture: !unknown && !!abilities?.capture && held > 0,
-    cancel: !unknown && captured === 0 && (abilities?.cancel ? open || presumed : open && held === 0),
-    // Where the provider has no refund it is given back by hand, and marked.
-    refund: !unknown && captured - refunded > 0 && !disputeOpen(facts),
-    extend: !unknown && captured === 0 && held === 0 && extendable(matter),
-    'mark-paid': !unknown && abilities?.inquire === false,
-    'mark-refunded': !unknown && abilities?.refund === false && captured - refunded > 0,
-    resync: abilities?.inquire === true || (created === undefined && unknown),
-    'resolve-unknown': unknown,
-  };
-  return (Object.keys(can) as Action[]).filter((name) => can[name]);
-}
-
-/** The expiry is ours to move while the link is open and the provider has none; otherwise the provider must offer it. */
-export function extendable({ facts, created }: Matter): boolean {
-  if (!created) return false;
-  return created.abilities.extend || (!created.expiresByItself && closingOf(newestOpening(facts)) === undefined);
-}
-
 /** The engine captures what is held as soon as it sees it, unless that was tried and did not succeed. */
-export function capturesAtOnce({ terms, created, operations }: Matter): boolean {
+export function capturesAtOnce(matter: Matter): boolean {
+  const { terms, created, operations } = matter;
+  if (releasesAtOnce(matter)) return false;
   const tried = operations.find((op) => op.kind === 'capture' && op.actor === 'perdure');
   const failed = tried && (isSettled(tried) || tried.state === 'unknown');
   return terms.capture !== 'manual' && !!created?.abilities.capture && !failed;
 }
 
+/** Late money that is only held and must not be kept is let go instead of being taken and given back. */
+export function releasesAtOnce({ facts, created }: Matter): boolean {
+  return created?.policies.latePayment === 'refund' && latePayments(facts).length > 0;
+}
+
 /** A refund the provider cannot make: it waits for a person who gives the money back and marks it. */
 export function isManual(operation: Operation): boolean {
   return operation.state === 'running' && operation.error?.code === 'refund_manual';
-}
-
-function disputeOpen(facts: Facts): boolean {
-  return Object.values(facts.disputes ?? {}).includes('open');
 }
 
 /** Whether the facts show that an operation did what it was for. */

@@ -1,7 +1,7 @@
 /** Everything that can be said to a running link, and what it answers. Types only cross the wire as JSON. */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { Facts } from './facts.ts';
-import type { Link, LinkOperation, Terms } from './link.ts';
+import type { Exception, Link, LinkOperation, Terms } from './link.ts';
 import type { State, Timing } from './state.ts';
 
 export const WORKFLOW_TYPE = 'paymentLink';
@@ -70,6 +70,17 @@ export interface MoneyCommand extends Command {
   amount?: number;
   /** Checked against the link's currency when given. */
   currency?: string;
+  /** For refund: although a dispute stands; needs a reason. */
+  force?: boolean;
+}
+
+export interface ResyncCommand extends Command {
+  /** What the provider shows is taken as true where it is less than was known. */
+  accept?: boolean;
+}
+
+export interface AcknowledgeCommand extends Command {
+  exception: Exception;
 }
 
 export interface ResolveCommand extends Command {
@@ -129,7 +140,8 @@ export const create = defineUpdate<CreateOutcome, [CreateCall]>('create');
 export const capture = defineUpdate<CommandOutcome, [MoneyCommand]>('capture');
 export const refund = defineUpdate<CommandOutcome, [MoneyCommand]>('refund');
 export const cancel = defineUpdate<CommandOutcome, [Command]>('cancel');
-export const resync = defineUpdate<CommandOutcome, [Command]>('resync');
+export const resync = defineUpdate<CommandOutcome, [ResyncCommand]>('resync');
+export const acknowledge = defineUpdate<CommandOutcome, [AcknowledgeCommand]>('acknowledge');
 export const extend = defineUpdate<CommandOutcome, [ExtendCommand]>('extend');
 export const markPaid = defineUpdate<CommandOutcome, [MarkCommand]>('markPaid');
 export const markRefunded = defineUpdate<CommandOutcome, [MarkCommand]>('markRefunded');

@@ -1,8 +1,20 @@
 /** Operations, one at a time, and what needs no write at the provider's payment. */
 import { condition, workflowInfo } from '@temporalio/workflow';
+import { allowedOf } from './allowed.ts';
 import { show, when } from './card.ts';
-import { closingOf, join, newestNumber, newestOpening, type PaymentTotals, paymentsIn } from './facts.ts';
-import { allowedOf, type Operation } from './link.ts';
+import { unseenOf } from './exceptions.ts';
+import {
+  acceptance,
+  closingOf,
+  currenciesOf,
+  type Entry,
+  join,
+  newestNumber,
+  newestOpening,
+  type PaymentTotals,
+  paymentsIn,
+} from './facts.ts';
+import type { Operation } from './link.ts';
 import { look, read, readFailure } from './reads.ts';
 import type { Run } from './run.ts';
 import { create, move, refuse } from './writes.ts';
@@ -17,7 +29,8 @@ export async function remedy(run: Run): Promise<never> {
   return performEach(run, () => (hasUnknown(run) ? queued(run).find(isRemedy) : undefined));
 }
 
-export const isRemedy = ({ kind }: Operation): boolean => kind === 'resync' || kind === 'resolve-unknown';
+export const isRemedy = ({ kind }: Operation): boolean =>
+  kind === 'resync' || kind === 'acknowledge' || kind === 'resolve-unknown';
 
 const hasUnknown = (run: Run) => run.state.operations.some((op) => op.state === 'unknown');
 const queued = (run: Run) => run.state.operations.filter((op) => op.state === 'queued');
@@ -47,6 +60,8 @@ async function perform(run: Run, operation: Operation): Promise<void> {
     case 'mark-paid':
     case 'mark-refunded':
       return mark(run, operation, operation.kind);
+    case 'acknowledge':
+      return acknowledge(run, operation);
     case 'resync':
       return resync(run, operation);
     case 'resolve-unknown':
@@ -109,10 +124,41 @@ async function resync(run: Run, operation: Operation): Promise<void> {
   try {
     if (run.created) await read(run, 'resync', [], 3);
     else if (!(await look(run))) return fail('provider_unavailable', 'the provider cannot be asked');
+    if (operation.accept) accept(run, operation);
     run.change(operation, { state: 'succeeded' });
   } catch (error) {
     const { code, message } = readFailure(error);
     fail(code, message);
+  }
+}
+
+/** The provider shows less than it did, and a person takes that as true. A refund it took back has failed. */
+function accept(run: Run, { id, actor, reason }: Operation): void {
+  const { facts, operations } = run.state;
+  const entries = Object.assign({}, ...currenciesOf(facts).map((currency) => acceptance(facts, currency, id)));
+  const fallen = Object.values<Entry>(entries).filter(({ field, minor }) => field === 'refunded' && minor < 0);
+  const [taken] = fallen;
+  const failed = operations.findLast(
+    (op) => op.kind === 'refund' && op.state === 'succeeded' && op.amount === -(taken?.minor ?? 0),
+  );
+  if (failed && fallen.length === 1) {
+    const message = 'the provider shows it no longer: the money was not given back';
+    run.change(failed, { state: 'failed', error: { code: 'refund_failed', message } });
+  }
+  if (Object.keys(entries).length === 0) return;
+  const why = reason ? `: ${reason}` : '';
+  run.learn('operator', { entries }, `${actor} accepts what the provider shows${why}`);
+}
+
+function acknowledge(run: Run, operation: Operation): void {
+  const { acknowledges, actor, reason } = operation;
+  const unseen = unseenOf(run.matter).find((name) => name === acknowledges);
+  if (unseen === undefined) {
+    refuse(run, operation, 'not_allowed', `there is no ${acknowledges} to acknowledge any more`);
+  } else {
+    run.acknowledge(unseen);
+    run.note({ kind: 'exceptions', source: 'operator', actor, reason, summary: `${unseen} acknowledged` });
+    run.change(operation, { state: 'succeeded' });
   }
 }
 

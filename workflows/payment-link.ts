@@ -1,8 +1,9 @@
 import { ActivityFailure, allHandlersFinished, CancellationScope, condition } from '@temporalio/workflow';
+import { returnDue } from './allowed.ts';
 import { cancelByTemporal, listen, refusedCreate } from './commands.ts';
 import { decideAt, moneyIsHere, restsAt } from './deadlines.ts';
 import { closingOf, newestOpening } from './facts.ts';
-import { capturesAtOnce, isSettled, type Link } from './link.ts';
+import { capturesAtOnce, isSettled, type Link, releasesAtOnce } from './link.ts';
 import { heedHints, watchProvider } from './listening.ts';
 import type { LinkInput } from './messages.ts';
 import { operate, remedy } from './operations.ts';
@@ -31,6 +32,7 @@ export async function paymentLink(input: LinkInput): Promise<Link> {
       await waitForPayment(run);
       await close(run);
       await decideOnHold(run);
+      await giveBack(run);
       await watchForLateMoney(run);
       await stayForRefunds(run);
     }
@@ -87,7 +89,10 @@ async function decideOnHold(run: Run): Promise<void> {
   const held = () => run.status === 'authorized';
   if (!held() || !run.created) return;
   const { policies } = run.created;
-  if (capturesAtOnce(run.matter)) {
+  if (releasesAtOnce(run.matter)) {
+    const release = run.order('cancel', 'release late money', 'it came after the link was closed');
+    await run.stay(() => !held() || isSettled(release) || release.state === 'unknown');
+  } else if (capturesAtOnce(run.matter)) {
     const capture = run.order('capture', 'capture at once', 'the link asks for automatic capture');
     await run.stay(() => !held() || isSettled(capture) || capture.state === 'unknown');
   }
@@ -98,6 +103,11 @@ async function decideOnHold(run: Run): Promise<void> {
   if (policies.uncaptured === 'capture') run.order('capture', 'capture before lapse', 'the hold is about to lapse');
   else run.order('cancel', 'release before lapse', 'the hold is about to lapse and nobody captured it');
   await run.stay(() => !held());
+}
+
+/** What must not be kept, late money or more than was due, goes back where the merchant said so. */
+async function giveBack(run: Run): Promise<void> {
+  for (let due = returnDue(run.matter); due; due = returnDue(run.matter)) run.giveBack(due);
 }
 
 /** The link is closed, yet customers have paid closed links: keep looking for as long as the merchant's grace. */
@@ -117,7 +127,8 @@ async function stayForRefunds(run: Run): Promise<void> {
 }
 
 /** Nothing is left to do but wait, until the link comes to rest or something moves it elsewhere. */
-async function restWhile(run: Run, resting: () => boolean): Promise<void> {
+async function restWhile(run: Run, at: () => boolean): Promise<void> {
+  const resting = () => at() && returnDue(run.matter) === undefined;
   if (!resting()) return;
   await run.stay(() => !resting(), restsAt(run.matter));
   await run.stay(() => !resting() || run.unsettled.length === 0);

@@ -64,6 +64,8 @@ export interface Write extends LinkHandle {
   /** Idempotency key, stable over attempts, restarts and continue-as-new. */
   key: string;
   amount?: number;
+  /** For refund: the payment it is about; the provider's adapter chooses where none is named. */
+  payment?: string;
   reason?: string;
   known: Facts;
 }

@@ -9,14 +9,15 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
+import type { Return } from './allowed.ts';
 import { linkDeadline, linkExceptions, linkProviderId, linkStatus } from './attributes.ts';
 import { card, show, when } from './card.ts';
 import { waiting } from './deadlines.ts';
+import { acknowledge, attend, exceptionsOf, type Staying, unseenOf } from './exceptions.ts';
 import { canonical, type Facts, isNews, join, newestNumber, type Opening, sums } from './facts.ts';
 import {
   type Created,
   capturesAtOnce,
-  exceptionsOf,
   happened,
   isManual,
   isSettled,
@@ -82,8 +83,8 @@ export class Run {
   }
 
   get matter(): Matter {
-    const { facts, operations, created, unverified } = this.state;
-    return { terms: this.terms, facts, operations, created, unverified };
+    const { facts, operations, created, unverified, attention } = this.state;
+    return { terms: this.terms, facts, operations, created, unverified, attention };
   }
 
   get status(): Status {
@@ -144,6 +145,7 @@ export class Run {
     const before = this.state.facts;
     const [statusBefore, oddBefore] = [this.status, exceptionsOf(this.matter).join(', ')];
     this.state.facts = join(before, facts);
+    this.attend();
     if (isNews(before, facts)) {
       this.state.lastNewsAt = Date.now();
       this.note({ kind: 'observation', source, summary: summary ?? this.describe(facts) });
@@ -157,6 +159,21 @@ export class Run {
       const open = op.state === 'unknown' || isManual(op);
       if (open && happened(op, this.matter)) this.change(op, { state: 'succeeded', error: undefined });
     }
+    this.reveal();
+  }
+
+  /** Remembers what a person has to see. Late money the merchant accepts beforehand needs nobody. */
+  private attend(): void {
+    this.state.attention = attend(this.matter);
+    const accepts = this.created?.policies.latePayment === 'accept';
+    if (!accepts || !unseenOf(this.matter).includes('late_payment')) return;
+    this.state.attention = acknowledge(this.state.attention, 'late_payment');
+    this.note({ kind: 'exceptions', source: 'perdure', summary: 'late_payment accepted, as the policy says' });
+  }
+
+  /** A person has seen it: it stays away until there is another of its kind. */
+  acknowledge(exception: Staying): void {
+    this.state.attention = acknowledge(attend(this.matter), exception);
     this.reveal();
   }
 
@@ -185,6 +202,11 @@ export class Run {
     const opening = newestNumber(this.state.facts);
     const id = opening === 0 ? `perdure ${name}` : `perdure ${name}, opening ${opening}`;
     return this.enqueue(kind, { id, fingerprint: '', actor: 'perdure', reason });
+  }
+
+  /** Gives back what policy says must not be kept. */
+  giveBack({ id, payment, amount, reason }: Return): Operation {
+    return this.enqueue('refund', { id, fingerprint: '', actor: 'perdure', reason }, { payment, amount });
   }
 
   get roomForOperations(): boolean {

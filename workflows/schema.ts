@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { exponentOf } from './currencies.ts';
+import type { Exception, Status } from './link.ts';
 
 /** 1–100 characters, safe in a workflow id and, percent-encoded, in a path. */
 export const reference = z
@@ -64,6 +65,38 @@ const metadata = z
     message: 'must not have more than 50 entries',
   });
 
+/** Every word once: the compiler misses none. */
+const words = <W extends string>(table: Record<W, true>) => Object.keys(table) as [W, ...W[]];
+
+export const STATUSES = words<Status>({
+  creating: true,
+  pending: true,
+  authorized: true,
+  paid: true,
+  partially_refunded: true,
+  refunded: true,
+  failed: true,
+  cancelled: true,
+  expired: true,
+});
+
+export const EXCEPTIONS = words<Exception>({
+  late_payment: true,
+  underpaid: true,
+  overpaid: true,
+  currency_mismatch: true,
+  duplicate_payment: true,
+  unknown_outcome: true,
+  unexplained_money: true,
+  unverified_payment: true,
+  provider_disagrees: true,
+  expired_unconfirmed: true,
+  cancel_unconfirmed: true,
+  refund_manual: true,
+  refund_failed: true,
+  disputed: true,
+});
+
 /** Body of `POST /v1/payment-links`. */
 export const createRequest = z.strictObject({
   account: accountName,
@@ -86,11 +119,27 @@ const reason = z.string().min(1).max(500).optional();
 export const moneyRequest = z.strictObject({ amount: amount.optional(), reason });
 export type MoneyRequest = z.infer<typeof moneyRequest>;
 
+/** Body of refund; `force` gives money back although a dispute stands, and takes a reason. */
+export const refundRequest = moneyRequest
+  .extend({ force: z.boolean().optional() })
+  .refine(({ force, reason: why }) => !force || why !== undefined, {
+    path: ['reason'],
+    message: 'is required with force',
+  });
+export type RefundRequest = z.infer<typeof refundRequest>;
+
 export const cancelRequest = z.strictObject({ reason });
 export type CancelRequest = z.infer<typeof cancelRequest>;
 
 export const resyncRequest = z.strictObject({ accept: z.boolean().optional(), reason });
 export type ResyncRequest = z.infer<typeof resyncRequest>;
+
+/** What a person has seen, and why it needs nobody any more. */
+export const acknowledgeRequest = z.strictObject({
+  exception: z.enum(EXCEPTIONS),
+  reason: z.string().min(1).max(500),
+});
+export type AcknowledgeRequest = z.infer<typeof acknowledgeRequest>;
 
 export const extendRequest = z.strictObject({ expiresAt: instant, reason });
 export type ExtendRequest = z.infer<typeof extendRequest>;

@@ -1,3 +1,4 @@
+import type { Attention } from './exceptions.ts';
 import type { Facts } from './facts.ts';
 import type { Created, Operation } from './link.ts';
 import type { TimelineItem } from './messages.ts';
@@ -20,6 +21,8 @@ export interface State {
   told?: Told[];
   /** What unsigned webhooks said where nobody can be asked. */
   unverified?: Facts;
+  /** What a person has to see, and what has been seen. */
+  attention?: Attention;
   /** Watches started so far: every one has its own activity id. */
   watches: number;
   /** Runs so far, this one included. */

@@ -1,15 +1,10 @@
 /** A link and its operations as callers see them. */
+
+import { allowedOf } from './allowed.ts';
 import { captureBefore } from './deadlines.ts';
+import { exceptionsOf } from './exceptions.ts';
 import { sums } from './facts.ts';
-import {
-  allowedOf,
-  exceptionsOf,
-  type Link,
-  type LinkOperation,
-  type Matter,
-  type Operation,
-  statusOf,
-} from './link.ts';
+import { type Link, type LinkOperation, type Matter, type Operation, statusOf } from './link.ts';
 
 /** `provider` is shown until the create activity has told it. */
 export function viewOfLink(matter: Matter, since: { createdAt: number; provider?: string }): Link {

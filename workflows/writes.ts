@@ -1,8 +1,9 @@
 /** Writes at the provider, and what is done when an answer is lost. */
 import { condition } from '@temporalio/workflow';
+import { allowedOf } from './allowed.ts';
 import { show } from './card.ts';
 import { closingOf, newestOpening } from './facts.ts';
-import { allowedOf, isManual, isSettled, type Operation, type WriteKind } from './link.ts';
+import { isManual, isSettled, type Operation, type WriteKind } from './link.ts';
 import type { Observation, WriteResult } from './ports.ts';
 import { creation, keyOf, look, readFailure } from './reads.ts';
 import type { Run } from './run.ts';
@@ -13,10 +14,11 @@ export async function move(run: Run, operation: Operation, kind: Exclude<WriteKi
   const byHand = run.unsettled.filter(isManual).reduce((sum, op) => sum + (op.amount ?? 0), 0);
   const refundable = before.captured - before.refunded - byHand;
   const movable = kind === 'capture' ? before.held : kind === 'refund' ? refundable : 0;
-  if (!allowedOf(run.matter).includes(kind) && !disablesPaidLink(run, operation)) {
+  const allowed = allowedOf(run.matter).includes(kind) || forces(operation) || disablesPaidLink(run, operation);
+  if (!allowed) {
     return refuse(run, operation, 'not_allowed', `${kind} is not possible now`);
   }
-  if (kind !== 'cancel') operation.amount ??= movable;
+  if (kind !== 'cancel') operation.amount ??= kind === 'capture' ? toCapture(run, operation) : movable;
   if ((operation.amount ?? 0) > movable) {
     const most = show(movable, run);
     return refuse(run, operation, 'amount_out_of_range', `at most ${most} can be moved by ${kind} now`);
@@ -45,6 +47,16 @@ function withoutProvider(run: Run, operation: Operation, kind: Exclude<WriteKind
   }
 }
 
+/** What is held; the engine by itself takes no more than is due, where it can take a part. */
+function toCapture(run: Run, { actor }: Operation): number {
+  const { held, captured } = run.sums;
+  const part = actor === 'perdure' && run.created?.abilities.capture === 'partial';
+  return part ? Math.min(held, Math.max(0, run.terms.amount - captured)) : held;
+}
+
+/** A refund although a dispute stands: a person's word. */
+export const forces = ({ kind, forced }: Operation): boolean => kind === 'refund' && forced === true;
+
 /** A paid link that would take a second payment is closed by the engine, and by nobody else. */
 function disablesPaidLink(run: Run, { kind, actor }: Operation): boolean {
   const closing = closingOf(newestOpening(run.state.facts));
@@ -52,10 +64,10 @@ function disablesPaidLink(run: Run, { kind, actor }: Operation): boolean {
 }
 
 async function act(run: Run, operation: Operation, kind: Exclude<WriteKind, 'create'>): Promise<WriteResult> {
-  const { amount, reason, id } = operation;
+  const { amount, payment, reason, id } = operation;
   const money = amount === undefined ? '' : ` ${show(amount, run)}`;
   const write = run.world.acts[kind].executeWithOptions({ summary: `${kind}${money}` }, [
-    { ...run.handle(), key: keyOf(kind, id), amount, reason, known: run.state.facts },
+    { ...run.handle(), key: keyOf(kind, id), amount, payment, reason, known: run.state.facts },
   ]);
   if (kind !== 'cancel' || !newestOpening(run.state.facts)) return write;
   // A cancel the provider cannot be told still counts for the merchant; the provider is told as soon as it answers.

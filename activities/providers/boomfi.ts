@@ -151,7 +151,7 @@ export const boomfi = defineProvider<Config>({
       verifyRsaSha256(Buffer.concat([Buffer.from(`${timestamp}.`), body]), headers['x-boomfi-signature'], secrets);
       // Signed, so it is theirs; still it may be somebody's recording.
       if (!/^\d{1,12}$/.test(timestamp) || Math.abs(now / 1000 - Number(timestamp)) > SIGNATURE_WINDOW_SECONDS) {
-        throw new NotAuthentic(`the timestamp is not within ${SIGNATURE_WINDOW_SECONDS} s of now`);
+        throw new NotAuthentic(`the timestamp is not within ${SIGNATURE_WINDOW_SECONDS} s of now`, true);
       }
       const news = newsShape.safeParse(fieldsOf(body)).data;
       if (orgId !== undefined && news && isPayment(news.event) && (news.org_id || news.org?.id) !== orgId) {

@@ -28,7 +28,7 @@ import { type Call, defineProvider, type Problem, ProviderError, type ProviderLi
 import { verifyHexHmac } from '../signatures.ts';
 import { instantOf, localTime } from '../zoned-time.ts';
 import { type Config, config, DOCUMENTED_ERRORS, mismatch, withToken } from './paymob-api.ts';
-import { callbackOf, signedText } from './paymob-callback.ts';
+import { callbackOf, signedValues } from './paymob-callback.ts';
 import { cents, factsOfState, id, knownTotals, STATUSES } from './paymob-facts.ts';
 import { optionParts, optionProblems } from './paymob-options.ts';
 import { move, moved, observe, orderName, paymentFor, release, transactionName } from './paymob-payments.ts';
@@ -154,8 +154,8 @@ export const paymob = defineProvider<Config>({
     return { facts: { ...facts, openings }, evidence: `${closed}\n${evidence}`, providerId };
   },
 
-  async refund(call, link, { terms, amount = 0, known }) {
-    const payment = paymentFor('refund', amount, known, terms);
+  async refund(call, link, { terms, amount = 0, payment: named, known }) {
+    const payment = named ?? paymentFor('refund', amount, known, terms);
     const path = '/api/acceptance/void_refund/refund';
     try {
       const child = await move(call, path, { transaction_id: Number(payment), amount_cents: amount });
@@ -174,7 +174,7 @@ export const paymob = defineProvider<Config>({
 
   webhook: {
     verify({ body, query }, _config, secrets) {
-      verifyHexHmac('sha512', signedText(body), query.get('hmac') ?? undefined, secrets);
+      verifyHexHmac('sha512', Buffer.from(signedValues(body).join('')), query.get('hmac') ?? undefined, secrets);
       return 'signed';
     },
     /** The address of the callback names the link; the body's `merchant_order_id` is not signed, so it does not. */
@@ -182,7 +182,9 @@ export const paymob = defineProvider<Config>({
       const { type, obj } = callbackOf(body);
       if (type !== 'TRANSACTION') return { ids: [], ignore: true };
       const named = z.object({ id, order: z.object({ id }) }).parse(obj);
-      return { ids: [orderName(named.order.id), transactionName(named.id)] };
+      // A customer gets the signature in the return address, and could send it with any other fields about it.
+      const signed = Buffer.from(JSON.stringify(signedValues(body)));
+      return { ids: [orderName(named.order.id), transactionName(named.id)], signed };
     },
   },
 });

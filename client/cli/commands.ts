@@ -1,5 +1,6 @@
 /** The verbs that change a link: idempotent by key, recorded with actor and reason. */
 import type { Command } from 'commander';
+import type { Exception } from '../../workflows/link.ts';
 import type { CommandOutcome } from '../../workflows/messages.ts';
 import type { CommandOptions } from '../payment-links.ts';
 import * as render from './render.ts';
@@ -45,9 +46,15 @@ export function addCommands(program: Command, { terminal, run }: Call): void {
     ['capture', 'capture what is held, all of it without --amount'],
     ['refund', 'give captured money back, all of it without --amount'],
   ] as const) {
-    const order: Order<MoneyFlags> = async (links, reference, flags, how) =>
-      links[kind](reference, { amount: await amountFor(links, reference, flags), reason: flags.reason }, how);
-    withMoney(command(kind, description, order), "in the link's currency, such as 2.50");
+    const order: Order<MoneyFlags & { force?: boolean }> = async (links, reference, flags, how) => {
+      const { reason, force } = flags;
+      const request = { amount: await amountFor(links, reference, flags), reason };
+      return kind === 'capture'
+        ? links.capture(reference, request, how)
+        : links.refund(reference, { ...request, force }, how);
+    };
+    const verbs = withMoney(command(kind, description, order), "in the link's currency, such as 2.50");
+    if (kind === 'refund') verbs.option('--force', 'although a dispute stands; needs --reason');
   }
 
   command('cancel', 'close a link, or release what is held', (links, reference, { reason }, how) =>
@@ -60,9 +67,17 @@ export function addCommands(program: Command, { terminal, run }: Call): void {
     (links, reference, { expiresAt, reason }, how) => links.extend(reference, { expiresAt, reason }, how),
   ).requiredOption('--expires-at <instant>', 'RFC 3339 with an offset');
 
-  command('resync', 'read the provider now', (links, reference, { reason }, how) =>
-    links.resync(reference, { reason }, how),
-  );
+  command<Flags & { accept?: boolean }>(
+    'resync',
+    'read the provider now',
+    (links, reference, { accept, reason }, how) => links.resync(reference, { accept, reason }, how),
+  ).option('--accept', 'take what the provider shows as true where it is less than was known');
+
+  command<Flags & { exception: Exception }>(
+    'acknowledge',
+    'say that somebody has seen an exception that stays until then',
+    (links, reference, { exception, reason = '' }, how) => links.acknowledge(reference, { exception, reason }, how),
+  ).requiredOption('--exception <word>', 'as `get` shows it');
 
   for (const [kind, method, description] of [
     ['mark-paid', 'markPaid', 'vouch for a payment that the provider cannot be asked about'],

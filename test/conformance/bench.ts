@@ -10,8 +10,9 @@ import type { LedgerEntry } from '../../sandbox/ledger.ts';
 import { type Action, type ActionInput, Refused, type SandboxProvider } from '../../sandbox/provider.ts';
 import { openStore } from '../../sandbox/store.ts';
 import { exponentOf } from '../../workflows/currencies.ts';
+import { exceptionsOf } from '../../workflows/exceptions.ts';
 import { type Facts, join } from '../../workflows/facts.ts';
-import { type Abilities, exceptionsOf, type Matter, statusOf, type Terms } from '../../workflows/link.ts';
+import { type Abilities, type Matter, statusOf, type Terms } from '../../workflows/link.ts';
 import type { ProviderKit } from './kit.ts';
 import { listen, openWire, type Wire } from './wire.ts';
 

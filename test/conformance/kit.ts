@@ -1,16 +1,8 @@
-import type { Provider } from '../../activities/provider.ts';
-import type { SandboxProvider, Surroundings } from '../../sandbox/provider.ts';
-import type { Store } from '../../sandbox/store.ts';
+import type { Trial } from '../../stack/stack.ts';
 import type { Terms } from '../../workflows/link.ts';
 
 /** Ties a provider to its sandbox: all the conformance questions need to know about it. */
-export interface ProviderKit {
-  // biome-ignore lint/suspicious/noExplicitAny: a provider is asked with the config its own schema made
-  provider: Provider<any>;
-  /** The provider as documented; its customers pay, and its money is judged, through the control plane. */
-  sandbox(store: Store, around: Surroundings, options: object): SandboxProvider;
-  /** `options` of an accounts file for the sandbox's merchant; `url` is the sandbox's base, as in `${url}/paymennt`. */
-  options(url: string): object | Promise<object>;
+export interface ProviderKit extends Trial {
   /** Laid over the options: credentials the provider turns away. */
   wrongCredentials: object;
   /** A request the provider takes, besides account, reference and expiry; with all the customer data it can carry. */

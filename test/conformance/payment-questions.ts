@@ -1,8 +1,9 @@
 /** Questions about one payment: whoever tells of it, in whatever order, it is one payment with one sum. */
 import * as fc from 'fast-check';
 import { expect } from 'vitest';
+import { exceptionsOf } from '../../workflows/exceptions.ts';
 import { canonical, type Facts, join } from '../../workflows/facts.ts';
-import { exceptionsOf, statusOf } from '../../workflows/link.ts';
+import { statusOf } from '../../workflows/link.ts';
 import type { Bench, TestLink } from './bench.ts';
 import { expectTruth, moneyTold } from './judge.ts';
 import type { Question } from './questions.ts';
