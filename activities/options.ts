@@ -1,6 +1,8 @@
-/** What the accounts' options of several providers have in common. */
+/** What the options of several providers have in common: those of accounts, and `providerOptions` of links. */
 import { z } from 'zod';
+import type { Terms } from '../workflows/link.ts';
 import { isSafeUrl } from './answers.ts';
+import type { Problem } from './provider.ts';
 
 /** Header values go out as they are: visible ASCII only. */
 export const credential = (min: number) =>
@@ -26,4 +28,30 @@ function isTimeZone(name: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** JSON pointer to a part of a create request's `providerOptions`. */
+export const optionPointer = (...path: readonly PropertyKey[]) =>
+  ['', 'providerOptions', ...path].map((part) => String(part).replaceAll('~', '~0').replaceAll('/', '~1')).join('/');
+
+/**
+ * What is wrong with a link's `providerOptions`, field by field. `options` is a strict schema under the provider's own
+ * names; `unknown` says of an option that is not in it what is the matter.
+ */
+export function optionProblemsBy(
+  options: z.ZodType,
+  { providerOptions = {} }: Terms,
+  unknown: (option: string) => string,
+): Problem[] {
+  const issues = options.safeParse(providerOptions).error?.issues ?? [];
+  return issues.flatMap((issue): Problem[] => {
+    const { path, message } = issue;
+    if (issue.code !== 'unrecognized_keys')
+      return [{ pointer: optionPointer(...path), code: 'invalid_value', message }];
+    return issue.keys.map((key) => ({
+      pointer: optionPointer(...path, key),
+      code: 'not_supported',
+      message: unknown(key),
+    }));
+  });
 }

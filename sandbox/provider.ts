@@ -2,6 +2,7 @@ import type { HttpBindings } from '@hono/node-server';
 import type { Hono } from 'hono';
 import type { Faults } from './faults.ts';
 import type { LedgerEntry } from './ledger.ts';
+import type { Store } from './store.ts';
 import type { Attempt, DeliveryOrder } from './webhooks.ts';
 
 /** What the control plane can make happen to a link without the merchant or the customer doing anything. */
@@ -77,6 +78,9 @@ export interface SandboxProvider {
   start(): void;
   close(): void;
 }
+
+/** Opens a provider on its shelf of the store; `options` are its own. */
+export type OpenProvider = (store: Store, around: Surroundings, options: object) => SandboxProvider;
 
 /** What every provider is given. */
 export interface Surroundings {

@@ -7,7 +7,7 @@ import { controlPlane } from './control.ts';
 import { type Katu9Options, katu9 } from './katu9/index.ts';
 import { type PaymenntOptions, paymennt } from './paymennt/index.ts';
 import { type PaymobOptions, paymob } from './paymob/index.ts';
-import type { SandboxProvider, Surroundings } from './provider.ts';
+import type { OpenProvider, SandboxProvider, Surroundings } from './provider.ts';
 import { openStore } from './store.ts';
 
 export interface SandboxOptions {
@@ -23,6 +23,8 @@ export interface SandboxOptions {
   katu9?: Katu9Options;
   paymennt?: PaymenntOptions;
   paymob?: PaymobOptions;
+  /** Providers beside these, such as one that is still being added. */
+  also?: readonly OpenProvider[];
   /** Waits between delivery attempts of one webhook, in milliseconds. */
   webhookRetryMs?: readonly number[];
   log?(message: string, fields?: Record<string, unknown>): void;
@@ -55,6 +57,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     beqelal(store, around, options.beqelal ?? {}),
     boomfi(store, around),
     paymob(store, around, options.paymob ?? {}),
+    ...(options.also ?? []).map((open) => open(store, around, {})),
   ];
 
   const app = new Hono<{ Bindings: HttpBindings }>();

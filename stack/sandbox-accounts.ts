@@ -1,3 +1,4 @@
+import type { Accounts } from '../activities/accounts.ts';
 import * as beqelal from '../sandbox/beqelal/merchants.ts';
 import * as boomfi from '../sandbox/boomfi/merchants.ts';
 import * as katu9 from '../sandbox/katu9/merchants.ts';
@@ -42,14 +43,18 @@ export async function sandboxAccounts(url: string): Promise<Record<string, unkno
   ]);
 }
 
-/** Providers whose webhook address is set in their portal: the sandbox is told through its control plane. */
-export async function setPortalWebhooks(sandboxUrl: string, webhookUrl: string): Promise<void> {
-  for (const provider of ['boomfi', 'katu9']) {
+/**
+ * Providers whose webhook address is set in their portal: the sandbox is told through its control plane, and answers 404
+ * for those that have it by another way.
+ */
+export async function setPortalWebhooks(sandboxUrl: string, webhookUrl: string, accounts: Accounts): Promise<void> {
+  for (const provider of new Set([...accounts.values()].map((account) => account.provider.name))) {
     const response = await fetch(`${sandboxUrl}/__sandbox/${provider}/webhook`, {
       method: 'PUT',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ url: `${webhookUrl}/webhooks/${provider}` }),
     });
-    if (!response.ok) throw new Error(`the sandbox refused a webhook address: ${await response.text()}`);
+    if (!response.ok && response.status !== 404)
+      throw new Error(`the sandbox refused a webhook address: ${await response.text()}`);
   }
 }

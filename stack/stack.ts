@@ -3,15 +3,28 @@ import { randomBytes } from 'node:crypto';
 import { Client, Connection } from '@temporalio/client';
 import { NativeConnection, Runtime } from '@temporalio/worker';
 import { type Accounts, readAccounts } from '../activities/accounts.ts';
+import type { Provider } from '../activities/provider.ts';
+import { providers } from '../activities/registry.ts';
 import type { Callbacks } from '../activities/tokens.ts';
 import { PaymentLinks } from '../client/index.ts';
 import type { Log } from '../gateway/log.ts';
 import { type Gateway, startGateway } from '../gateway/server.ts';
+import type { OpenProvider } from '../sandbox/provider.ts';
 import { type Sandbox, startSandbox } from '../sandbox/server.ts';
 import { createWorkers, runWorkers, type WorkerSettings } from '../worker/workers.ts';
 import type { Timing } from '../workflows/state.ts';
 import { sandboxAccounts, setPortalWebhooks } from './sandbox-accounts.ts';
 import { startTemporal, type TemporalServer } from './temporal.ts';
+
+/** A provider and who plays it: what a stack needs to run one that stands in no registry yet. */
+export interface Trial {
+  // biome-ignore lint/suspicious/noExplicitAny: a provider is asked with the config its own schema made
+  provider: Provider<any>;
+  /** The provider as documented; its customers pay, and its money is judged, through the control plane. */
+  sandbox: OpenProvider;
+  /** `options` of an accounts file for the sandbox's merchant; `url` is the sandbox's base, as in `${url}/paymennt`. */
+  options(url: string): object | Promise<object>;
+}
 
 export interface StackOptions {
   /** Folder of Temporal's and the sandbox's files; without one everything is forgotten at the end. */
@@ -24,6 +37,8 @@ export interface StackOptions {
   timing?: Partial<Timing>;
   /** How long a minute of a sandbox link's lifetime lasts. */
   minuteMs?: number;
+  /** Providers beside the registered ones, each with an account of its own name. */
+  trials?: readonly Trial[];
   /** Keys of the callback tokens; drawn at random when left out. */
   tokenKeys?: string[];
   /** False leaves the worker to the caller, who starts it as a process of its own. */
@@ -49,7 +64,7 @@ export interface Stack {
 
 /** Starts all of it in order; what was started is stopped again in reverse order, Temporal last. */
 export async function startStack(options: StackOptions = {}): Promise<Stack> {
-  const { stateDir, host = '127.0.0.1', ports = {}, timing, log = () => {} } = options;
+  const { stateDir, host = '127.0.0.1', ports = {}, timing, trials = [], log = () => {} } = options;
   const stops: (() => Promise<unknown>)[] = [];
   const stop = async () => {
     for (let next = stops.pop(); next; next = stops.pop()) await next();
@@ -65,11 +80,16 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       paymennt: { minuteMs: options.minuteMs },
       beqelal: { minuteMs: options.minuteMs },
       katu9: { minuteMs: options.minuteMs },
+      also: trials.map((trial) => trial.sandbox),
     });
     stops.push(() => sandbox.close());
     log(`Sandbox: ${sandbox.url}`);
     const accountsFile = await sandboxAccounts(sandbox.url);
-    const accounts = await readAccounts(accountsFile, process.env);
+    for (const { provider, options: optionsAt } of trials) {
+      accountsFile[provider.name] = { provider: provider.name, options: await optionsAt(sandbox.url) };
+    }
+    const tried = trials.map((trial) => trial.provider);
+    const accounts = readAccounts(accountsFile, process.env, [...providers, ...tried]);
 
     const connection = await Connection.connect(connectionOptions);
     stops.push(() => connection.close());
@@ -88,7 +108,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     });
     stops.push(() => gateway.close());
     log(`Gateway: ${gateway.apiUrl}`);
-    await setPortalWebhooks(sandbox.url, gateway.webhookUrl);
+    await setPortalWebhooks(sandbox.url, gateway.webhookUrl, accounts);
 
     const callbacks = { base: gateway.webhookUrl, keys: tokenKeys };
     if (options.worker !== false) {

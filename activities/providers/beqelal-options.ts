@@ -1,7 +1,7 @@
 /** What an account at Beqelal can choose, and what a link there may be; sources stand at the top of beqelal.ts. */
 import { z } from 'zod';
 import type { Terms } from '../../workflows/link.ts';
-import { baseUrl, credential, headerName, timeZone } from '../options.ts';
+import { baseUrl, credential, headerName, optionPointer, timeZone } from '../options.ts';
 import type { Problem } from '../provider.ts';
 import { CURRENCY } from './beqelal-answers.ts';
 
@@ -90,7 +90,7 @@ export function problemsOf(terms: Terms, { traceNumberPrefix }: Config, now: num
   if (terms.capture === 'manual') unsupported('/capture', 'must be automatic: Beqelal takes money at once');
   if (terms.redirectUrl !== undefined) unsupported('/redirectUrl', 'Beqelal has no return address for a link');
   for (const [option, value] of Object.entries(terms.providerOptions ?? {})) {
-    const pointer = `/providerOptions/${option.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+    const pointer = optionPointer(option);
     if (!OPTIONS.some((known) => known === option))
       unsupported(pointer, `is no option of Beqelal: ${OPTIONS.join(', ')} are`);
     else if (typeof value !== 'string' || value.trim() === '') invalid(pointer, 'must be a text');

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { Terms } from '../../workflows/link.ts';
 import { webUrl } from '../../workflows/schema.ts';
+import { optionPointer, optionProblemsBy } from '../options.ts';
 import type { Problem } from '../provider.ts';
 import type { Config } from './boomfi-api.ts';
 
@@ -28,39 +29,28 @@ const BOOMFI_ONLY = ['image_url', 'account_ids', 'account_ref'] as const;
 const RECURRING = ['interval', 'intervalCount', 'trial_period'];
 
 /** What is wrong with a link's `providerOptions`, by field. */
-export function optionProblems({ providerOptions, redirectUrl }: Terms, flavour: Config['flavour']): Problem[] {
-  if (providerOptions === undefined) return [];
-  const parsed = options.safeParse(providerOptions);
-  if (!parsed.success) return parsed.error.issues.flatMap(problemsOf);
-  const { data } = parsed;
+export function optionProblems(terms: Terms, flavour: Config['flavour']): Problem[] {
+  const unreadable = optionProblemsBy(options, terms, (option) =>
+    RECURRING.includes(option) ? 'is not supported: a subscription is not a payment link' : 'is no option of BoomFi',
+  );
+  if (unreadable.length > 0) return unreadable;
+  const data = options.parse(terms.providerOptions ?? {});
+  const problem = (option: string, code: Problem['code'], message: string): Problem => ({
+    pointer: optionPointer(option),
+    code,
+    message,
+  });
   const unsupported = flavour === 'boomfi' ? [] : BOOMFI_ONLY.filter((option) => data[option] !== undefined);
   const problems = unsupported.map((option) =>
-    problem([option], 'not_supported', 'is an option of BoomFi, not of Uqualify'),
+    problem(option, 'not_supported', 'is an option of BoomFi, not of Uqualify'),
   );
   if (data.account_ids && data.account_ref !== undefined) {
-    problems.push(problem(['account_ref'], 'invalid_value', 'must not be given together with account_ids'));
+    problems.push(problem('account_ref', 'invalid_value', 'must not be given together with account_ids'));
   }
-  if (data.custom_message !== undefined && redirectUrl !== undefined) {
-    problems.push(problem(['custom_message'], 'invalid_value', 'must not be given together with redirectUrl'));
+  if (data.custom_message !== undefined && terms.redirectUrl !== undefined) {
+    problems.push(problem('custom_message', 'invalid_value', 'must not be given together with redirectUrl'));
   }
   return problems;
-}
-
-function problemsOf(issue: z.core.$ZodIssue): Problem[] {
-  if (issue.code !== 'unrecognized_keys') return [problem(issue.path, 'invalid_value', issue.message)];
-  return issue.keys.map((key) => {
-    const why = RECURRING.includes(key)
-      ? 'is not supported: a subscription is not a payment link'
-      : 'is no option of BoomFi';
-    return problem([...issue.path, key], 'not_supported', why);
-  });
-}
-
-function problem(path: readonly PropertyKey[], code: Problem['code'], message: string): Problem {
-  const pointer = ['', 'providerOptions', ...path].map((part) =>
-    String(part).replaceAll('~', '~0').replaceAll('/', '~1'),
-  );
-  return { pointer: pointer.join('/'), code, message };
 }
 
 /** Options and return address as they go over the wire. */

@@ -23,6 +23,7 @@ import { z } from 'zod';
 import { closingOf, newestOpening } from '../../workflows/facts.ts';
 import type { Terms } from '../../workflows/link.ts';
 import { isSafeUrl, jsonNumber, minorOf, shaped } from '../answers.ts';
+import { optionPointer } from '../options.ts';
 import { defineProvider, type Problem, ProviderError, type ProviderLink } from '../provider.ts';
 import { verifyHexHmac } from '../signatures.ts';
 import {
@@ -75,7 +76,7 @@ export const katu9 = defineProvider<Config>({
       if (value !== undefined) refuse('not_supported', `/customer/${field}`, 'katu9 takes no customer with a deposit');
     }
     for (const [option, value] of Object.entries(terms.providerOptions ?? {})) {
-      const pointer = `/providerOptions/${option.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+      const pointer = optionPointer(option);
       if (option !== OPTION) refuse('not_supported', pointer, 'is no option of katu9');
       else if (!uuid.safeParse(value).success) refuse('invalid_value', pointer, 'must be a UUID');
     }

@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import type { Terms } from '../../workflows/link.ts';
 import { jsonNumber } from '../answers.ts';
+import { optionProblemsBy } from '../options.ts';
 import type { Problem } from '../provider.ts';
 
 const METHODS = ['CARD', 'VISA', 'MASTERCARD', 'AMEX', 'UNIONPAY', 'TABBY', 'CAREEM_PAY', 'POINTCHECKOUT'] as const;
@@ -58,30 +59,17 @@ const options = z.strictObject({
 });
 
 /** What is wrong with a link's `providerOptions`, by field. */
-export function optionProblems({ providerOptions, customer }: Terms): Problem[] {
-  if (providerOptions === undefined) return [];
-  const parsed = options.safeParse(providerOptions);
-  if (!parsed.success) return parsed.error.issues.flatMap(problemsOf);
-  const { sendSms, sendEmail } = parsed.data;
+export function optionProblems(terms: Terms): Problem[] {
+  const unreadable = optionProblemsBy(options, terms, () => 'is no option of paymennt');
+  if (unreadable.length > 0) return unreadable;
+  const { customer, providerOptions = {} } = terms;
+  const { sendSms, sendEmail } = options.parse(providerOptions);
   const problems: Problem[] = [];
   const needs = (option: string, field: string) =>
     problems.push({ pointer: `/customer/${field}`, code: 'invalid_value', message: `is needed for ${option}` });
   if (sendSms && customer?.phone === undefined) needs('sendSms', 'phone');
   if (sendEmail && customer?.email === undefined) needs('sendEmail', 'email');
   return problems;
-}
-
-function problemsOf(issue: z.core.$ZodIssue): Problem[] {
-  const at = (path: PropertyKey[]) =>
-    `/providerOptions${path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')}`;
-  if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => ({
-      pointer: at([...issue.path, key]),
-      code: 'not_supported',
-      message: 'is no option of paymennt',
-    }));
-  }
-  return [{ pointer: at(issue.path), code: 'invalid_value', message: issue.message }];
 }
 
 /** The options as they go over the wire: amounts as exact JSON numbers of the major unit. */

@@ -23,6 +23,7 @@ import type { Terms } from '../../workflows/link.ts';
 import { decimal } from '../../workflows/money.ts';
 import { isSafeUrl, jsonNumber, minorOf, shaped } from '../answers.ts';
 import type { HttpRequest } from '../http.ts';
+import { baseUrl, credential, headerName } from '../options.ts';
 import {
   type Answer,
   type Call,
@@ -36,27 +37,14 @@ import { verifyHexHmac } from '../signatures.ts';
 import { CHECKOUT, type Checkout, checkoutShape, factsOf, PAYMENT, paymentShape, text } from './paymennt-facts.ts';
 import { optionProblems, optionsOnWire } from './paymennt-options.ts';
 
-// Header values go out as they are: visible ASCII only.
-const credential = (min: number) =>
-  z
-    .string()
-    .regex(/^[\x21-\x7e]*$/, 'must be visible ASCII')
-    .min(min);
-
 const config = z.strictObject({
-  baseUrl: z
-    .string()
-    .refine(isSafeUrl, 'must be an https URL (http only on loopback), without user info')
-    .transform((url) => url.replace(/\/+$/, '')),
+  baseUrl,
   apiKey: credential(8),
   apiSecret: credential(16),
   /** Old and new are both accepted; the key issued at registration is added at start-up. */
   webhookSecrets: z.array(z.string().min(16)).default([]),
   /** [assumed: integrators report this name, no document has it] */
-  webhookSignatureHeader: z
-    .string()
-    .regex(/^[A-Za-z0-9-]+$/)
-    .default('X-Paymennt-Signature'),
+  webhookSignatureHeader: headerName.default('X-Paymennt-Signature'),
   /** The scheme is unconfirmed; off, any caller can make us read the provider, and nothing else. */
   requireSignature: z.boolean().default(true),
 });

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { Terms } from '../../workflows/link.ts';
 import type { FormPart } from '../http.ts';
+import { optionProblemsBy } from '../options.ts';
 import type { Problem } from '../provider.ts';
 
 /** Ours: the provider names no limit, and the request travels through Temporal, which has one. */
@@ -30,22 +31,8 @@ const image = z
 const options = z.strictObject({ payment_link_image: image.optional() });
 
 /** What is wrong with a link's `providerOptions`, by field. */
-export function optionProblems({ providerOptions = {} }: Terms): Problem[] {
-  return options.safeParse(providerOptions).error?.issues.flatMap(problemsOf) ?? [];
-}
-
-function problemsOf(issue: z.core.$ZodIssue): Problem[] {
-  const at = (path: PropertyKey[]) =>
-    `/providerOptions${path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')}`;
-  if (issue.code !== 'unrecognized_keys') {
-    return [{ pointer: at(issue.path), code: 'invalid_value', message: issue.message }];
-  }
-  return issue.keys.map((key) => ({
-    pointer: at([...issue.path, key]),
-    code: 'not_supported',
-    message: 'is no option of paymob',
-  }));
-}
+export const optionProblems = (terms: Terms): Problem[] =>
+  optionProblemsBy(options, terms, () => 'is no option of paymob');
 
 /** The options as parts of the create form. */
 export function optionParts({ providerOptions = {} }: Terms): FormPart[] {

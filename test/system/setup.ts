@@ -1,5 +1,6 @@
 import type { TestProject } from 'vitest/node';
 import { startStack } from '../../stack/stack.ts';
+import { sextantKit } from '../sixth-provider/kit.ts';
 
 /** What the files of this project need to reach the stack from their own processes. */
 export interface SharedStack {
@@ -20,7 +21,7 @@ declare module 'vitest' {
 export const MINUTE_MS = 300;
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const stack = await startStack({ minuteMs: MINUTE_MS, ports: { ui: 0 } });
+  const stack = await startStack({ minuteMs: MINUTE_MS, ports: { ui: 0 }, trials: [sextantKit] });
   const { gateway, sandbox, temporal } = stack;
   project.provide('stack', {
     apiUrl: gateway.apiUrl,

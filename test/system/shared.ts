@@ -5,6 +5,18 @@ import { openShop, pause } from '../../stack/shop.ts';
 import { workflowIdOf } from '../../workflows/messages.ts';
 import type { Timing } from '../../workflows/state.ts';
 
+/**
+ * Nobody polls within the time of a test: only commands, probes and webhooks read. An attempt is over soon, and so is the
+ * proof that it left no trace.
+ */
+export const UNWATCHED: Partial<Timing> = {
+  cadence: { rows: [], thenEverySeconds: 3_600, jitter: 0 },
+  hintSpacingMs: 100,
+  attemptMs: 1_000,
+  probeAfterMs: 100,
+  probeAgainMs: 300,
+};
+
 /** The shared stack, as a test file uses it. */
 export async function openSystem() {
   const stack = inject('stack');

@@ -3,18 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { NotAllowed, ProviderRefused } from '../../client/index.ts';
 import { pause } from '../../stack/shop.ts';
 import type { Link, LinkOperation } from '../../workflows/link.ts';
-import { AED, fresh, openSystem, until } from './shared.ts';
+import { AED, fresh, openSystem, UNWATCHED, until } from './shared.ts';
 
 const { shop, handle, linksWith, fault } = await openSystem();
-
-/** Only commands, probes and webhooks read; an attempt is over soon, and so is the proof that it left no trace. */
-const links = linksWith({
-  cadence: { rows: [], thenEverySeconds: 3_600, jitter: 0 },
-  hintSpacingMs: 100,
-  attemptMs: 1_000,
-  probeAfterMs: 100,
-  probeAgainMs: 300,
-});
+const links = linksWith(UNWATCHED);
 
 const request = (reference: string, more: object = {}) => ({
   account: 'paymennt',
