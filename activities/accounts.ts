@@ -99,9 +99,6 @@ function readAccount(name: string, entry: unknown, { known, secrets, report }: R
   const shape = accountShape.safeParse(entry);
   if (!shape.success) return reportAll(shape.error, '', report);
   const { options, policies: chosen, expirySeconds, holdWindowSeconds, shared, limits } = shape.data;
-  for (const policy of ['latePayment', 'excess'] as const) {
-    if ((chosen[policy] ?? 'hold') !== 'hold') report(`.policies.${policy}: only "hold" is supported yet`);
-  }
   const provider = known.find((candidate) => candidate.name === shape.data.provider);
   if (!provider) {
     report(`.provider: must be one of ${known.map((candidate) => candidate.name).join(', ')}`);
