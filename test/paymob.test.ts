@@ -905,7 +905,7 @@ describe('callbacks', () => {
   const callback = (changes: object = {}, type = 'TRANSACTION') => ({ type, obj: { ...golden, ...changes } });
   const verify = (body: unknown, hmac: string | undefined = DIGEST, secrets: readonly string[] = [SECRET]) =>
     paymob.webhook?.verify(request(body, hmac), call.config, secrets, NOW);
-  const read = (body: unknown) => paymob.webhook?.read(request(body, DIGEST), call.config, NOW);
+  const read = (body: unknown) => paymob.webhook!.read(request(body, DIGEST), call.config, NOW);
 
   it('the published string has the known digest, and is verified', () => {
     expect(sign(TEXT)).toBe(DIGEST);
@@ -970,7 +970,21 @@ describe('callbacks', () => {
   });
 
   it('names order and transaction, never what is not signed', () => {
-    expect(read(callback())).toEqual({ ids: ['order:217503754', 'transaction:192036465'] });
+    expect(read(callback())).toMatchObject({ ids: ['order:217503754', 'transaction:192036465'] });
+    expect(read(callback())).not.toHaveProperty('reference');
+  });
+
+  it('is the same news however what is not signed of it was changed', () => {
+    const { signed } = read(callback());
+    expect(read({ ...callback({ merchant_order_id: 'INV-2', note: 'x' }), more: 1 }).signed).toEqual(signed);
+    expect(read(callback({ success: false })).signed).not.toEqual(signed);
+    // The digits signed are the same, and yet it is other news.
+    const { id, integration_id: integration } = golden;
+    const moved = callback({
+      id: Number(`${id}${String(integration)[0]}`),
+      integration_id: String(integration).slice(1),
+    });
+    expect(read(moved).signed).not.toEqual(signed);
   });
 
   it('a card token is authentic, and no concern of a link', () => {

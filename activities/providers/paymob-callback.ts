@@ -37,11 +37,11 @@ export function callbackOf(body: Uint8Array) {
 }
 
 /**
- * What the provider signed: without separators, so it is not certain where one value ends.
+ * The values the provider signed, in order. They are signed without separators, so it is not certain where one ends.
  *
  * @throws NotAuthentic when the body is none that is ever signed.
  */
-export function signedText(body: Uint8Array): Uint8Array {
+export function signedValues(body: Uint8Array): string[] {
   let callback: z.infer<typeof shape>;
   try {
     callback = callbackOf(body);
@@ -50,12 +50,11 @@ export function signedText(body: Uint8Array): Uint8Array {
   }
   const fields = Object.hasOwn(SIGNED, callback.type) ? SIGNED[callback.type] : undefined;
   if (!fields) throw new NotAuthentic('what is signed of this type of callback is not known');
-  const values = fields.map((field) => {
+  return fields.map((field) => {
     const value = field
       .split('.')
       .reduce<unknown>((outer, name) => (outer as Record<string, unknown>)?.[name], callback.obj);
     if (typeof value === 'object' && value !== null) throw new NotAuthentic(`${field} of the body is no single value`);
     return String(value ?? '');
   });
-  return Buffer.from(values.join(''));
 }
