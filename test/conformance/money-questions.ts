@@ -26,6 +26,7 @@ export const moneyQuestions = ({ abilities, kit }: Bench): Question[] => {
         ]
       : []),
     ...(refund ? [{ name: 'gives back no more than was taken', ask: refundsWithinLimits }] : []),
+    ...(refund ? [{ name: 'a refund of one of two payments is of that one', ask: refundsTheOneThatWasNamed }] : []),
     ...(refund ? [{ name: 'a refund that failed later is not forgotten', ask: showsFailedRefunds }] : []),
     ...(capture ? [{ name: 'captures no more than is held', ask: capturesWithinLimits }] : []),
     ...(extend ? [{ name: 'an extended link is open again, and its money is in time', ask: extendsIt }] : []),
@@ -136,6 +137,27 @@ async function refundsWithinLimits(bench: Bench): Promise<void> {
   await link.read();
   expect(link.status()).toBe('refunded');
   await refused(1);
+}
+
+async function refundsTheOneThatWasNamed(bench: Bench): Promise<void> {
+  for (const which of [0, 1]) {
+    const link = await paidLink(bench);
+    const { terms, created } = link;
+    const { amount, currency } = terms;
+    // Where a second payment is none of its own there is nothing to choose from.
+    if (!(await bench.happen(link, 'pay', { amount }))) return;
+    await link.read();
+    const payments = Object.keys(link.facts().payments ?? {});
+    if (payments.length < 2) return;
+    const payment = payments[which];
+    const key = `payment-link/${terms.reference}:refund:1`;
+    await bench.kit.provider.refund!(bench.call(), created, { terms, key, amount, payment, known: link.facts() });
+    await link.read();
+    expectTruth(bench, link);
+    const told = Object.entries(link.facts().payments ?? {});
+    const refunded = Object.fromEntries(told.map(([name, totals]) => [name, totals[currency]?.refunded]));
+    expect(refunded).toEqual(Object.fromEntries(payments.map((name) => [name, name === payment ? amount : 0])));
+  }
 }
 
 async function showsFailedRefunds(bench: Bench): Promise<void> {

@@ -118,16 +118,17 @@ export const prolong =
     return { link: { ...before, state, expiresAt }, entries: [] };
   };
 
-/** Gives money back, of the oldest payment first. */
+/** Gives money back, of one payment or of the oldest first. */
 export const giveBack =
-  (amount: number): Transition =>
+  ({ amount, payment: named }: { amount: number; payment?: string }): Transition =>
   (before) => {
-    const most = before.payments.reduce((sum, { taken, givenBack }) => sum + taken - givenBack, 0);
+    const from = before.payments.filter(({ id }) => named === undefined || id === named);
+    const most = from.reduce((sum, { taken, givenBack }) => sum + taken - givenBack, 0);
     if (most === 0) throw wrongState(before, 'has nothing to give back');
     if (amount > most) throw new No(422, 'out_of_range', `only ${most} can be given back`);
     let [link, left] = [before, amount];
     const entries: LedgerDraft[] = [];
-    for (const payment of before.payments) {
+    for (const payment of from) {
       const minor = Math.min(left, payment.taken - payment.givenBack);
       if (minor === 0) continue;
       left -= minor;

@@ -32,7 +32,7 @@ export const linkRequest = z.strictObject({
   payer: z.strictObject({ name: z.string(), email: z.string(), phone: z.string() }).partial().optional(),
 });
 export const takeRequest = z.strictObject({ amount });
-export const giveBackRequest = z.strictObject({ amount, note: z.string().min(1) });
+export const giveBackRequest = z.strictObject({ amount, note: z.string().min(1), payment: z.string().optional() });
 export const prolongRequest = z.strictObject({ expires_at: end });
 
 export function onWire(link: Link, publicUrl: string) {

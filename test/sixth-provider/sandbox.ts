@@ -175,7 +175,7 @@ export const sandbox: OpenProvider = (store, { publicUrl, log, webhookRetryMs })
       'refund',
       (request) => {
         const asked = read(giveBackRequest, request.body);
-        return { before: own(request), transition: happens.giveBack(asked.amount), topic: 'link.given_back' };
+        return { before: own(request), transition: happens.giveBack(asked), topic: 'link.given_back' };
       },
       201,
     ),

@@ -157,9 +157,9 @@ export const sextant = defineProvider<Config>({
     return factsOf(own(json, link, terms), link, call.now(), raw);
   },
 
-  async refund(call, link, { terms, amount, reason, key }) {
+  async refund(call, link, { terms, amount, payment, reason, key }) {
     const note = reason ?? `Refund ${terms.reference}`;
-    const { json, raw } = await post(call, `${pathOf(link)}/give_back`, key, { amount, note });
+    const { json, raw } = await post(call, `${pathOf(link)}/give_back`, key, { amount, note, payment });
     const given = shaped(z.object({ id: text, link: z.unknown() }), json, 'give-back');
     return { ...factsOf(own(given.link, link, terms), link, call.now(), raw), providerId: given.id };
   },
@@ -179,7 +179,7 @@ export const sextant = defineProvider<Config>({
       if (at === undefined) throw new NotAuthentic('the header Sextant-Signature is missing or malformed');
       verifyHexHmac('sha256', Buffer.concat([Buffer.from(`${at}.`), body]), digest, secrets);
       const off = Math.abs(now / 1_000 - Number(at));
-      if (off > WINDOW_S) throw new NotAuthentic(`the notice is ${Math.round(off)} s off`);
+      if (off > WINDOW_S) throw new NotAuthentic(`the notice is ${Math.round(off)} s off`, true);
       return 'signed';
     },
     read({ body }) {
