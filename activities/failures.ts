@@ -1,6 +1,6 @@
-import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
+import { ApplicationFailure, ApplicationFailureCategory, type Duration } from '@temporalio/common';
 import type { Terms } from '../workflows/link.ts';
-import type { FailureType, ProviderRefusal } from '../workflows/ports.ts';
+import type { FailureType, Lost, ProviderRefusal } from '../workflows/ports.ts';
 import { readable } from './cadence.ts';
 import { ProviderError, type ProviderErrorKind } from './provider.ts';
 
@@ -78,6 +78,8 @@ export interface Attempt {
   provider: string;
   /** Kept out of every message: failures stay in the history, and providers repeat what they were sent. */
   customer?: Terms['customer'];
+  /** For create: what can be done when its outcome is unknown. */
+  lost?: Lost;
 }
 
 /**
@@ -89,12 +91,13 @@ export function failureOf(error: unknown, use: Use, attempt: Attempt, wait?: num
   const { kind, code, message: said } = error instanceof ProviderError ? error : unexpected(error);
   const message = withoutCustomer(said, attempt.customer);
   const { type, retry, next } = VERDICTS[use][kind];
+  const lost = type === 'OutcomeUnknown' && attempt.lost ? { lost: attempt.lost } : {};
   const when = retry && wait !== undefined ? ` in ${readable(wait)}` : '';
   return ApplicationFailure.create({
     type,
     nonRetryable: !retry,
     message: `${attempt.verb} ${attempt.reference} at ${attempt.provider}: ${message}; ${next}${when}`,
-    details: [{ code, message } satisfies ProviderRefusal],
+    details: [{ code, message, ...lost } satisfies ProviderRefusal],
     nextRetryDelay: retry ? wait : undefined,
     category: kind === 'rate_limited' ? ApplicationFailureCategory.BENIGN : undefined,
   });
@@ -114,6 +117,12 @@ export function refusal(attempt: Attempt, code: string, message: string): Applic
     message: `${attempt.verb} ${attempt.reference} at ${attempt.provider}: ${message}; nothing was sent`,
     details: [{ code, message } satisfies ProviderRefusal],
   });
+}
+
+/** A quiet poll: no fault, so neither logged nor counted as one; the message is what operators see as pending. */
+export function nothingNew(message: string, nextRetryDelay: Duration): ApplicationFailure {
+  const type: FailureType = 'NothingNew';
+  return ApplicationFailure.create({ type, message, nextRetryDelay, category: ApplicationFailureCategory.BENIGN });
 }
 
 /** Takes a customer's name, whole and word by word, e-mail and phone number out of a text. */

@@ -1,15 +1,16 @@
 import { activityInfo } from '@temporalio/activity';
-import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
-import { closingOf, currenciesOf, type Facts, isNews, join, newestOpening, sums } from '../workflows/facts.ts';
+import type { ApplicationFailure } from '@temporalio/common';
+import { type Facts, isNews, join } from '../workflows/facts.ts';
 import type { Abilities, Terms, WriteKind } from '../workflows/link.ts';
 import type {
   CreateAttempt,
   CreateResult,
   Extension,
-  FailureType,
+  Lost,
   Observation,
   Ports,
   Read,
+  Searched,
   Watch,
   Write,
   WriteResult,
@@ -17,8 +18,9 @@ import type {
 import type { Account, Accounts } from './accounts.ts';
 import { evidenceOf } from './answers.ts';
 import { delayUntilNextLook, readable } from './cadence.ts';
-import { type Attempt, failureOf, refusal, type Use } from './failures.ts';
+import { type Attempt, failureOf, nothingNew, refusal, type Use } from './failures.ts';
 import { createHttp, type Http } from './http.ts';
+import { isPaid, moved, reached } from './moves.ts';
 import {
   type Answer,
   type Call,
@@ -87,9 +89,10 @@ export function createActivities(accounts: Accounts, deps: Partial<Deps> = {}): 
 
   const callbackFor = ({ account, reference }: Terms) => callbacks && callbackUrl(callbacks, account, reference);
 
-  async function make({ terms, key, since }: CreateAttempt): Promise<CreateResult> {
+  async function make({ terms, key, since, again }: CreateAttempt): Promise<CreateResult> {
     const desk = deskOf('create', terms);
     const { account, provider, call, attempt } = desk;
+    attempt.lost = lostAt(desk);
     const asked = withExpiry(terms, since, account);
     const [problem, ...others] = provider.accepts(asked, account.config, now());
     if (problem) {
@@ -97,20 +100,21 @@ export function createActivities(accounts: Accounts, deps: Partial<Deps> = {}): 
       throw refusal(attempt, problem.code, told);
     }
     const answer = await ask(desk, 'write', () =>
-      provider.create(call, { terms: asked, key, callbackUrl: callbackFor(terms) }),
+      provider.create(call, { terms: asked, key, callbackUrl: callbackFor(terms), again }),
     );
     return createdBy(desk, terms, answer);
   }
 
-  async function find({ terms, key, since }: CreateAttempt): Promise<CreateResult | null> {
+  async function find({ terms, key, since, ids = [] }: CreateAttempt): Promise<Searched> {
     const desk = deskOf('find', terms);
     const { account, provider, call } = desk;
-    const asked = withExpiry(terms, since, account);
-    if (!abilitiesOf(provider, account.config).findByReference) throw cannot(desk);
-    const answer = await ask(desk, 'read', async () =>
-      provider.findByReference?.(call, { terms: asked, key, since, callbackUrl: callbackFor(terms) }),
-    );
-    return answer ? createdBy(desk, terms, answer) : null;
+    const lost = lostAt(desk);
+    const attempt = { terms: withExpiry(terms, since, account), key, since, ids, callbackUrl: callbackFor(terms) };
+    const answer = await ask(desk, 'read', async () => {
+      if (lost.search === 'reference') return provider.findByReference?.(call, attempt);
+      return lost.search === 'ids' ? provider.findByIds?.(call, attempt) : undefined;
+    });
+    return { ...lost, ...(answer && { found: createdBy(desk, terms, answer) }) };
   }
 
   async function inquire({ terms, created, known, ids }: Read): Promise<Observation> {
@@ -265,26 +269,18 @@ export function abilitiesOf(provider: Provider, config: unknown): Abilities {
   };
 }
 
+/** What can be found out about a create of this account whose answer was lost. */
+function lostAt({ account, provider }: Desk): Lost {
+  const { findByReference, repeatable } = abilitiesOf(provider, account.config);
+  return {
+    search: findByReference ? 'reference' : provider.findByIds ? 'ids' : 'none',
+    repeatable: repeatable.includes('create'),
+    ...(findByReference || provider.lostCreate === undefined ? {} : { advice: provider.lostCreate }),
+  };
+}
+
 function observation({ facts, evidence }: Answer): Observation {
   return { facts, evidence: evidenceOf(evidence) };
-}
-
-const isPaid = (facts: Facts) => currenciesOf(facts).some((currency) => sums(facts, currency).captured > 0);
-
-/** Whether money moved, or the link closed, between what a write was based on and now. */
-function moved(before: Facts, now: Facts): boolean {
-  if (closingOf(newestOpening(before))?.confirmed !== closingOf(newestOpening(now))?.confirmed) return true;
-  return currenciesOf(now).some((currency) => {
-    const [was, is] = [sums(before, currency), sums(now, currency)];
-    return (Object.keys(was) as (keyof typeof was)[]).some((field) => was[field] !== is[field]);
-  });
-}
-
-function reached(kind: 'capture' | 'cancel', { currency }: Terms, before: Facts, after: Facts, amount = 0): boolean {
-  const [was, is] = [sums(before, currency), sums(after, currency)];
-  if (kind === 'capture') return is.captured - was.captured >= amount && is.captured > was.captured;
-  const closing = closingOf(newestOpening(after));
-  return closing?.confirmed === true && closing.status === 'cancelled' && is.held === 0 && is.captured === was.captured;
 }
 
 async function quietly<T>(reading: Promise<T>): Promise<T | undefined> {
@@ -297,10 +293,4 @@ async function quietly<T>(reading: Promise<T>): Promise<T | undefined> {
 
 function cannot({ attempt }: Desk): ApplicationFailure {
   return refusal(attempt, 'not_supported', `${attempt.provider} cannot ${attempt.verb}`);
-}
-
-/** A quiet poll: no fault, so neither logged nor counted as one; the message is what operators see as pending. */
-function nothingNew(message: string, nextRetryDelay: number): ApplicationFailure {
-  const type: FailureType = 'NothingNew';
-  return ApplicationFailure.create({ type, message, nextRetryDelay, category: ApplicationFailureCategory.BENIGN });
 }

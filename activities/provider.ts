@@ -33,6 +33,16 @@ export interface Provider<Config = unknown> {
     call: Call<Config>,
     attempt: CreateCall & { since: number },
   ): Promise<(Answer & { created: ProviderLink }) | undefined>;
+  /**
+   * The same for providers that cannot be searched: finds it among the ids that webhooks named, and finishes what can be
+   * finished without making anything twice. Undefined proves nothing.
+   */
+  findByIds?(
+    call: Call<Config>,
+    attempt: CreateCall & { ids: readonly string[] },
+  ): Promise<(Answer & { created: ProviderLink }) | undefined>;
+  /** What a person does who has to find out what became of a create; for providers that cannot be searched. */
+  lostCreate?: string;
   /** Reads the link, every payment of `known` and every id in `ids`. */
   inquire?(
     call: Call<Config>,
@@ -75,6 +85,8 @@ export interface CreateCall {
   key: string;
   /** Our webhook listener's address for this very link, for providers that take one per link. */
   callbackUrl?: string;
+  /** An earlier create with this key got no answer: what the provider has under our reference may be ours. */
+  again?: boolean;
 }
 
 /** One call's surroundings. */

@@ -237,7 +237,7 @@ describe('create', () => {
       code: 'invalid_value',
       message: expect.stringMatching(/expiresAt.*redirectUrl/),
     });
-    expect(await ports.find(attemptAt(terms))).toBeNull();
+    expect((await ports.find(attemptAt(terms))).found).toBeUndefined();
   });
 
   it('an account that is not in the file is refused', async () => {
@@ -272,9 +272,13 @@ describe('create', () => {
   ])('after %s the outcome is unknown, and a look tells the truth', async (kind, committed) => {
     const attempt = attemptAt(termsOf());
     await fault('create', kind);
-    expect(await failureFrom(ports.create(attempt))).toMatchObject({ type: 'OutcomeUnknown', nonRetryable: true });
-    const found = await ports.find(attempt);
-    expect(found !== null).toBe(committed);
+    expect(await failureFrom(ports.create(attempt))).toMatchObject({
+      type: 'OutcomeUnknown',
+      nonRetryable: true,
+      details: [{ lost: { search: 'reference', repeatable: true } }],
+    });
+    const { found } = await ports.find(attempt);
+    expect(found !== undefined).toBe(committed);
     // Once more with the same key: one link, however it went the first time.
     const again = await ports.create(attempt);
     if (found) expect(again.created.providerLinkId).toBe(found.created.providerLinkId);
@@ -282,7 +286,8 @@ describe('create', () => {
   });
 
   it('find sees nothing where nothing was made', async () => {
-    expect(await ports.find(attemptAt(termsOf()))).toBeNull();
+    const nothing = { search: 'reference', repeatable: true };
+    expect(await ports.find(attemptAt(termsOf()))).toEqual(nothing);
   });
 });
 

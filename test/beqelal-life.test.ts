@@ -9,7 +9,7 @@ import { type Sandbox, startSandbox } from '../sandbox/server.ts';
 import { exceptionsOf } from '../workflows/exceptions.ts';
 import { type Facts, join, sums } from '../workflows/facts.ts';
 import { type Matter, statusOf, type Terms } from '../workflows/link.ts';
-import type { CreateResult, FailureType, Ports } from '../workflows/ports.ts';
+import type { FailureType, Ports } from '../workflows/ports.ts';
 import { beqelalMerchant, KEYS, WEBHOOK_SECRET } from './beqelal-merchant.ts';
 import { type Delivery, until, webhookListener } from './sandbox-merchant.ts';
 
@@ -118,7 +118,7 @@ describe('what an account can do', () => {
     await shop.fault({ operation: '*', kind: 'status', status: 500 });
     const cancelling = ports.cancel({ terms, created: result.created, key: 'k', known: result.facts });
     expect(await failureFrom(cancelling)).toMatchObject({ type: 'Refused', code: 'not_supported' });
-    expect(await failureFrom(ports.find(attemptAt(terms)))).toMatchObject({ type: 'Refused', code: 'not_supported' });
+    expect(await ports.find(attemptAt(terms))).toMatchObject({ search: 'none', repeatable: true });
     expect((await shop.control('GET', 'faults')).body.faults[0].fired).toBe(0);
   });
 
@@ -193,7 +193,7 @@ describe('a create whose answer is lost', () => {
     'before the commit (%s) is absent, and made by a second try',
     async (kind) => {
       const terms = await lose(kind);
-      expect(await ports.find(attemptAt(terms))).toBeNull();
+      expect((await ports.find(attemptAt(terms))).found).toBeUndefined();
       await ports.create(attemptAt(terms));
       expect(await creates(terms.reference)).toBe(1);
     },
@@ -203,7 +203,7 @@ describe('a create whose answer is lost', () => {
     'after the commit (%s) is found, and adopted by a second try',
     async (kind) => {
       const terms = await lose(kind);
-      const found = (await ports.find(attemptAt(terms))) as CreateResult;
+      const found = (await ports.find(attemptAt(terms))).found!;
       const again = await ports.create(attemptAt(terms));
       expect(again.created).toEqual({ ...found.created, expiresAt: again.created.expiresAt });
       expect(found.created.abilities.inquire).toBe(true);
@@ -233,7 +233,7 @@ describe('one payment through every source', () => {
       reference: link.terms.reference,
       ids: link.result.created.ids,
     });
-    const found = (await ports.find(attemptAt(link.terms))) as CreateResult;
+    const found = (await ports.find(attemptAt(link.terms))).found!;
     const sources = { webhook: news.facts ?? {}, read: await inquire(link), found: found.facts };
     for (const [source, facts] of Object.entries(sources)) {
       expect(Object.keys(facts.payments ?? {}), source).toEqual([link.terms.reference]);

@@ -112,7 +112,7 @@ export function scriptedProvider(): ScriptedProvider {
         await answer;
         return make(attempt);
       },
-      find: async () => null,
+      find: async () => ({ search: 'reference', repeatable: true }),
       inquire: async ({ terms }) => observe(terms.reference, terms.currency),
       watch: async () => {
         throw ApplicationFailure.create({ message: 'nothing new', type: 'NothingNew', nextRetryDelay: '1h' });

@@ -1,8 +1,7 @@
 import { activityInfo } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
-import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
+import { nothingNew } from '../activities/failures.ts';
 import { redeliver } from '../client/observe.ts';
-import type { FailureType } from '../workflows/ports.ts';
 import type { MatchPorts } from '../workflows/unmatched-webhook.ts';
 
 const QUICK_MS = 60_000;
@@ -15,13 +14,8 @@ export function createMatch(client: Client): MatchPorts {
       const outcome = await redeliver(client, hint, { deadline: Date.now() + DEADLINE_MS });
       if (outcome === 'accepted') return;
       const age = Date.now() - since;
-      const type: FailureType = 'NothingNew';
-      throw ApplicationFailure.create({
-        type,
-        message: `no open link yet (try ${activityInfo().attempt})`,
-        nextRetryDelay: age < QUICK_MS ? '1s' : age < 10 * QUICK_MS ? '15s' : '1h',
-        category: ApplicationFailureCategory.BENIGN,
-      });
+      const wait = age < QUICK_MS ? '1s' : age < 10 * QUICK_MS ? '15s' : '1h';
+      throw nothingNew(`no open link yet (try ${activityInfo().attempt})`, wait);
     },
   };
 }

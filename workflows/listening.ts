@@ -71,7 +71,7 @@ export async function heedHints(run: Run): Promise<never> {
     run.state.hinted = undefined;
     run.busy += 1;
     const failure = await untilLeaving(run, async () => {
-      if (!run.created) await look(run);
+      if (!run.created) await look(run, { ids });
       else if (run.created.abilities.inquire) await read(run, 'webhook', ids);
     });
     // Cut short by continue-as-new: the next run reads.

@@ -123,7 +123,7 @@ async function resync(run: Run, operation: Operation): Promise<void> {
   run.change(operation, { state: 'running' });
   try {
     if (run.created) await read(run, 'resync', [], 3);
-    else if (!(await look(run))) return fail('provider_unavailable', 'the provider cannot be asked');
+    else if (!(await look(run, { attempts: 3 }))) return fail('provider_unavailable', 'the provider cannot be asked');
     if (operation.accept) accept(run, operation);
     run.change(operation, { state: 'succeeded' });
   } catch (error) {
@@ -173,7 +173,7 @@ async function resolve(run: Run, operation: Operation): Promise<void> {
     run.change(unknown, { state: unknown.kind === 'create' ? 'refused' : 'failed', error: finding });
   } else if (unknown.kind !== 'create') {
     run.change(unknown, { state: 'succeeded', error: undefined });
-  } else if (!(await look(run)) || !run.created) {
+  } else if (!(await look(run, { attempts: 3 })) || !run.created) {
     return refuse(run, operation, 'not_allowed', 'the provider shows no link under this reference');
   }
   run.change(operation, { state: 'succeeded' });

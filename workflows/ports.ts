@@ -9,10 +9,12 @@ import type { Created, Terms } from './link.ts';
 
 export type FailureType = 'NotSent' | 'Refused' | 'OutcomeUnknown' | 'Unreachable' | 'NothingNew';
 
-/** `details[0]` of a `Refused` failure. */
+/** `details[0]` of a `Refused` or `OutcomeUnknown` failure. */
 export interface ProviderRefusal {
   code: string;
   message: string;
+  /** Of a create whose outcome is unknown. */
+  lost?: Lost;
 }
 
 /** A created link, as every activity but create needs it. */
@@ -27,6 +29,25 @@ export interface CreateAttempt {
   key: string;
   /** The first try of this link began then (epoch ms): bounds searches by reference. */
   since: number;
+  /** For create: an earlier one with this key got no answer, and what the provider has of it may be ours. */
+  again?: boolean;
+  /** For find: what webhooks named that are about our reference. */
+  ids?: readonly string[];
+}
+
+/** What can be found out about a create whose answer was lost; its failure says so, or else the search for it. */
+export interface Lost {
+  /** What shows whether it happened: our reference, ids that webhooks named, or nothing. */
+  search: 'reference' | 'ids' | 'none';
+  /** A second create with the same key makes no second link. */
+  repeatable: boolean;
+  /** What a person does who has to find out. */
+  advice?: string;
+}
+
+export interface Searched extends Lost {
+  /** Nothing, where a search by reference is possible, means that there is nothing. */
+  found?: CreateResult;
 }
 
 export interface Observation {
@@ -85,8 +106,8 @@ export interface WriteResult extends Observation {
 
 export interface Ports {
   create(attempt: CreateAttempt): Promise<CreateResult>;
-  /** Looks by our reference; null when the provider has nothing. */
-  find(attempt: CreateAttempt): Promise<CreateResult | null>;
+  /** Looks for what an earlier create made. */
+  find(attempt: CreateAttempt): Promise<Searched>;
   inquire(read: Read): Promise<Observation>;
   /** Returns only when the provider says something new; throws `NothingNew` with the next delay otherwise. */
   watch(watch: Watch): Promise<Observation>;

@@ -2,7 +2,7 @@ import type { Attention } from './exceptions.ts';
 import type { Facts } from './facts.ts';
 import type { Created, Operation } from './link.ts';
 import type { TimelineItem } from './messages.ts';
-import type { Cadence } from './ports.ts';
+import type { Cadence, Lost } from './ports.ts';
 
 /** All a run remembers; travels whole with continue-as-new. Instants are epoch milliseconds. */
 export interface State {
@@ -23,6 +23,10 @@ export interface State {
   unverified?: Facts;
   /** What a person has to see, and what has been seen. */
   attention?: Attention;
+  /** What can be found out about the create whose answer was lost. */
+  lost?: Lost;
+  /** Ids webhooks named while the create's outcome was unknown. */
+  named?: string[];
   /** Watches started so far: every one has its own activity id. */
   watches: number;
   /** Runs so far, this one included. */

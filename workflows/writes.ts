@@ -83,10 +83,10 @@ async function act(run: Run, operation: Operation, kind: Exclude<WriteKind, 'cre
 }
 
 export function create(run: Run, operation: Operation): Promise<void> {
-  return attempt(run, operation, () => make(run));
+  return attempt(run, operation, (again) => make(run, again));
 }
 
-async function make(run: Run): Promise<Observation> {
+async function make(run: Run, again: boolean): Promise<Observation> {
   const { terms } = run;
   const untilExpiry = (terms.expiresAt ?? Number.POSITIVE_INFINITY) - Date.now();
   const result = await run.world.acts.create.executeWithOptions(
@@ -95,7 +95,7 @@ async function make(run: Run): Promise<Observation> {
       // Proven not sent until the link would be over: given up as refused, never as unknown.
       ...(Number.isFinite(untilExpiry) ? { scheduleToCloseTimeout: Math.max(untilExpiry, 60_000) } : {}),
     },
-    [creation(run)],
+    [{ ...creation(run), ...(again ? { again } : {}) }],
   );
   run.adopt(result.created);
   return result;
@@ -107,23 +107,26 @@ type Answer = Observation & { providerId?: string; undone?: boolean };
  * Sends a write and records its outcome. A lost answer is a state: look; prove absence by two reads; try once more
  * where a second try cannot happen twice; otherwise park until evidence or a person settles it.
  */
-async function attempt(run: Run, operation: Operation, send: () => Promise<Answer>): Promise<void> {
+async function attempt(run: Run, operation: Operation, send: (again: boolean) => Promise<Answer>): Promise<void> {
   const kind = operation.kind as WriteKind;
-  for (const again of [true, false]) {
+  let proven = true;
+  for (const again of [false, true]) {
     run.change(operation, { state: 'running', error: undefined });
     try {
-      const { facts, providerId, undone } = await send();
+      const { facts, providerId, undone } = await send(again);
       // Nothing was sent now; before a repeat, what changed may be what the first try did.
-      if (undone) operation.state = again ? 'queued' : 'unknown';
+      if (undone) operation.state = again ? 'unknown' : 'queued';
       run.learn(kind, facts);
       if (!undone) run.change(operation, { state: 'succeeded', providerId });
       else if (operation.state === 'unknown') operation.state = 'queued';
       return;
     } catch (error) {
       const failure = readFailure(error);
-      if (failure.type === 'refused') {
+      run.state.lost = failure.lost ?? run.state.lost;
+      // Without proof that nothing happened before, the no to a repeat is about the repeat alone.
+      if (failure.type === 'refused' && proven) {
         const { code, message } = failure;
-        if (!again && (await happenedBefore(run, operation))) return;
+        if (again && (await happenedBefore(run, operation))) return;
         run.change(operation, { state: 'refused', error: { code, message } });
         // The provider knows something we do not.
         if (run.created) run.hint([]);
@@ -133,14 +136,14 @@ async function attempt(run: Run, operation: Operation, send: () => Promise<Answe
     }
     const verdict = await probe(run, operation);
     if (verdict === 'settled') return;
-    if (verdict === 'absent' && again && repeatable(run, kind)) continue;
+    if (!again && repeatable(run, kind, verdict)) {
+      proven = verdict === 'absent';
+      continue;
+    }
     const found = verdict === 'absent' ? 'the provider shows no trace of it' : 'the provider cannot be asked';
-    run.change(operation, {
-      error: {
-        code: 'unknown_outcome',
-        message: `whether ${kind} happened is not known (${found}); see resolve-unknown`,
-      },
-    });
+    const advice = kind === 'create' && run.state.lost?.advice ? `: ${run.state.lost.advice}` : '';
+    const message = `whether ${kind} happened is not known (${found})${advice}; see resolve-unknown`;
+    run.change(operation, { error: { code: 'unknown_outcome', message } });
     return;
   }
 }
@@ -152,9 +155,14 @@ async function happenedBefore(run: Run, operation: Operation): Promise<boolean> 
   return isSettled(operation);
 }
 
-/** Before there is a link only create can be repeated: every adapter that cannot look by reference parks. */
-function repeatable(run: Run, kind: WriteKind): boolean {
-  return run.created ? run.created.abilities.repeatable.includes(kind) : kind === 'create';
+/**
+ * Whether a second try cannot happen twice: after the first is proven absent, or where nobody can be asked, so that the
+ * second is the question.
+ */
+function repeatable({ created, state: { lost } }: Run, kind: WriteKind, verdict: 'absent' | 'unprovable'): boolean {
+  const can = created ? created.abilities.repeatable.includes(kind) : lost?.repeatable === true;
+  const askable = created ? created.abilities.inquire : lost?.search === 'reference';
+  return can && (verdict === 'absent' || !askable);
 }
 
 /** Looks at once, then twice more, far enough apart that the provider had time to show what it did. */
