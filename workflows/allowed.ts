@@ -11,15 +11,16 @@ export function allowedOf(matter: Matter): Action[] {
   const { captured, refunded, held } = sums(facts, terms.currency);
   const unknown = operations.some((op) => op.state === 'unknown');
   const abilities = created?.abilities;
+  const lost = matter.lostTo !== undefined;
   const open = status === 'pending' || status === 'authorized';
   // A closing we only presumed still has to be told to the provider.
   const presumed = closingOf(newestOpening(facts))?.confirmed === false;
   const can: Record<Action, boolean> = {
-    capture: !unknown && !!abilities?.capture && held > 0,
+    capture: !unknown && !lost && !!abilities?.capture && held > 0,
     cancel: !unknown && captured === 0 && (abilities?.cancel ? open || presumed : open && held === 0),
     // Where the provider has no refund it is given back by hand, and marked.
     refund: !unknown && captured - refunded > 0 && !disputed(facts),
-    extend: !unknown && captured === 0 && held === 0 && extendable(matter),
+    extend: !unknown && !lost && captured === 0 && held === 0 && extendable(matter),
     'mark-paid': !unknown && abilities?.inquire === false,
     'mark-refunded': !unknown && abilities?.refund === false && captured - refunded > 0,
     resync: abilities?.inquire === true || (created === undefined && unknown),
@@ -66,7 +67,8 @@ export function returnDue(matter: Matter): Return | undefined {
     .sort((a, b) => b.seenAt - a.seenAt || (a.key < b.key ? 1 : -1));
   const kept = payments.reduce((sum, payment) => sum + payment.kept, 0);
   const late = latePayment === 'refund' ? latePayments(facts) : [];
-  let beyond = excess === 'refund_excess' ? kept - dueOf(matter) : 0;
+  const due = matter.lostTo === undefined ? dueOf(matter) : 0;
+  let beyond = excess === 'refund_excess' ? kept - due : 0;
   for (const { key, refunded, kept: mine } of payments) {
     const isLate = late.includes(key);
     const amount = isLate ? mine : Math.min(mine, Math.max(0, beyond));

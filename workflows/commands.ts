@@ -17,6 +17,7 @@ import type {
 import * as messages from './messages.ts';
 import { isRemedy, unknownOperation } from './operations.ts';
 import { CREATE, type Run } from './run.ts';
+import { ORDER_PAID, paidThrough } from './siblings.ts';
 import { viewOf } from './view.ts';
 
 /** Registered before the first await, so that nothing said to a young run is lost. */
@@ -137,14 +138,18 @@ function names(run: Run, { reference, ids }: Hint): boolean {
   return run.created === undefined || ids.some((id) => run.created?.ids.includes(id));
 }
 
+/** What the loop refuses by itself, when the turn of an operation comes. */
+const OWN_REFUSALS = ['not_allowed', 'amount_out_of_range', ORDER_PAID] as const;
+
 /** Answers as soon as nothing more can be said soon: settled, unknown, behind an unknown one, or out of patience. */
 async function settle(run: Run, operation: Operation): Promise<CommandOutcome> {
   const blocked = () => !isRemedy(operation) && run.state.operations.some((op) => op.state === 'unknown');
   const answerable = () => isSettled(operation) || isManual(operation) || blocked() || run.leaving;
   await patiently(answerable, run.timing.commandWaitMs);
   const { state, error } = operation;
-  if (state === 'refused' && (error?.code === 'not_allowed' || error?.code === 'amount_out_of_range')) {
-    throw refusal({ code: error.code, message: error.message, allowed: allowedOf(run.matter) });
+  const code = OWN_REFUSALS.find((own) => own === error?.code);
+  if (state === 'refused' && error && code) {
+    throw refusal({ code, message: error.message, allowed: allowedOf(run.matter) });
   }
   return { link: run.view(), operation: viewOf(operation) };
 }
@@ -166,6 +171,9 @@ function check(run: Run, action: Action, { id, fingerprint }: Command, force = f
   }
   if (!run.roomForOperations) throw notAllowed(run, 'this link has had as many operations as it can hold');
   if (!allowedOf(run.matter).includes(action) && !(force && !run.unsettled.some((op) => op.state === 'unknown'))) {
+    if (run.state.lostTo !== undefined && (action === 'capture' || action === 'extend')) {
+      throw refusal(paidThrough(run, run.state.lostTo));
+    }
     if (action === 'refund' && disputed(run.state.facts)) {
       throw notAllowed(run, 'a dispute stands and may move the money by itself: a refund needs force and a reason');
     }

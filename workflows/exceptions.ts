@@ -1,15 +1,5 @@
 /** What is odd about a link: derived from facts and operations, so that an exception goes when its cause goes. */
-import {
-  canonical,
-  closingOf,
-  currenciesOf,
-  differenceOf,
-  latePayments,
-  newestOpening,
-  paymentsIn,
-  statedBeyond,
-  sums,
-} from './facts.ts';
+import { canonical, closingOf, currenciesOf, fallOf, latePayments, newestOpening, paymentsIn, sums } from './facts.ts';
 import { dueOf, type Exception, isManual, type Matter, type Operation, statusOf } from './link.ts';
 
 /** What a person must have seen: these stay until acknowledged, whatever becomes of their cause. */
@@ -34,14 +24,14 @@ export function exceptionsOf(matter: Matter): Exception[] {
   const moneyIsHere = statusOf(matter) !== closing?.status;
   const found: Record<Exception, boolean> = {
     late_payment: shows(matter, 'late_payment'),
-    underpaid: captured > 0 && net > 0 && captured < dueOf(matter),
+    underpaid: captured > 0 && net > 0 && captured < dueOf(matter) && matter.lostTo === undefined,
     overpaid: paying.length === 1 && net > dueOf(matter),
     duplicate_payment: shows(matter, 'duplicate_payment'),
     currency_mismatch: currenciesOf(facts).some((c) => c !== terms.currency && paymentsIn(facts, c).length > 0),
     unknown_outcome: operations.some((op) => op.state === 'unknown'),
-    unexplained_money: currenciesOf(facts).some((currency) => statedBeyond(facts, currency) > 0),
+    unexplained_money: Object.entries(facts.stated ?? {}).some(([c, total]) => total > sums(facts, c).captured),
     unverified_payment: sums(matter.unverified ?? {}, terms.currency).captured > captured,
-    provider_disagrees: currenciesOf(facts).some((currency) => differenceOf(facts, currency) !== undefined),
+    provider_disagrees: currenciesOf(facts).some((currency) => fallOf(facts, currency) !== undefined),
     expired_unconfirmed: closing?.confirmed === false && closing.status === 'expired' && !moneyIsHere,
     cancel_unconfirmed: closing?.confirmed === false && closing.status === 'cancelled' && !moneyIsHere,
     refund_manual: operations.some(isManual),
@@ -79,11 +69,12 @@ function causesOf(matter: Matter): Partial<Record<Staying, string>> {
   const { terms, facts, operations } = matter;
   const late = latePayments(facts);
   const paying = paymentsIn(facts, terms.currency).filter(([, payment]) => payment.captured > 0);
-  const twice = paying.length > 1 && sums(facts, terms.currency).captured > dueOf(matter);
+  const beyond = paying.length > 1 && sums(facts, terms.currency).captured > dueOf(matter);
+  const twice = beyond || (matter.lostTo !== undefined && paying.length > 0);
   const refunds = operations.filter((op) => op.kind === 'refund' && op.state === 'succeeded');
   const failed = currenciesOf(facts)
-    .map((currency) => differenceOf(facts, currency)?.refunded ?? 0)
-    .filter((difference) => fitsRefunds(-difference, refunds));
+    .map((currency) => fallOf(facts, currency)?.refunded ?? 0)
+    .filter((fall) => fitsRefunds(fall, refunds));
   const disputes = Object.entries(facts.disputes ?? {}).filter(([, turn]) => turn !== 'won');
   return {
     ...(late.length > 0 && { late_payment: canonical(late) }),

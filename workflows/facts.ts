@@ -51,8 +51,6 @@ export interface Entry {
    * itself, so that nothing is counted twice.
    */
   minor: number;
-  /** Instead a difference to what was known before that a person accepted: added, negative when the provider fell. */
-  accepted?: true;
 }
 
 export type MoneyField = 'authorized' | 'captured' | 'refunded' | 'voided';
@@ -139,9 +137,10 @@ export function paymentsIn(facts: Facts, currency: string): [key: string, Paymen
 function settledTotals(facts: Facts, key: string, currency: string): PaymentTotals {
   const raw = facts.payments?.[key]?.[currency];
   const stated = (field: MoneyField) => {
-    const entries = entriesIn(facts, currency, field).filter(({ payment }) => payment === key);
-    const [accepted, vouched] = [entries.filter(isAccepted), entries.filter((entry) => !isAccepted(entry))];
-    return Math.max(raw?.[field] ?? 0, total(vouched)) + total(accepted);
+    const vouched = Object.values(facts.entries ?? {})
+      .filter((entry) => entry.payment === key && entry.currency === currency && entry.field === field)
+      .reduce((sum, { minor }) => sum + minor, 0);
+    return Math.max(raw?.[field] ?? 0, vouched);
   };
   const grossCaptured = Math.max(0, stated('captured'));
   const authorized = Math.max(0, stated('authorized'), grossCaptured);
@@ -157,6 +156,7 @@ export function currenciesOf(facts: Facts): string[] {
   for (const currencies of Object.values(facts.payments ?? {})) {
     for (const currency of Object.keys(currencies)) found.add(currency);
   }
+  for (const { currency } of Object.values(facts.entries ?? {})) found.add(currency);
   return [...found].sort();
 }
 
@@ -208,50 +208,58 @@ export function latePayments(facts: Facts): string[] {
 }
 
 /**
- * How the latest read differs from what was known before, per money field of one currency; undefined when it does not.
- * Less moves nothing and is shown; more is joined, and only differs where a lower figure was accepted.
+ * How far the latest read falls short of what was known before, per money field of one currency; undefined when it
+ * does not. A fall moves nothing, it is shown.
  */
-export function differenceOf(facts: Facts, currency: string): Partial<Record<MoneyField, number>> | undefined {
+export function fallOf(facts: Facts, currency: string): Partial<Record<Fallible, number>> | undefined {
   const shown = facts.latest?.totals[currency];
   const known = sums(facts, currency);
   if (!facts.latest || (!shown && known.authorized === 0)) return undefined;
-  const difference: Partial<Record<MoneyField, number>> = {};
-  for (const field of ['captured', 'refunded', 'voided'] as const) {
+  const fall: Partial<Record<Fallible, number>> = {};
+  for (const field of FALLIBLE) {
     const stands = shown ? shown[field] : 0;
-    if (stands === undefined) continue;
-    const most = known[field] - Math.min(0, total(entriesIn(facts, currency, field).filter(isAccepted)));
-    const now = Math.min(stands, Math.max(most, known[field]));
-    if (now !== known[field]) difference[field] = now - known[field];
+    if (stands !== undefined && stands < known[field]) fall[field] = known[field] - stands;
   }
-  return Object.keys(difference).length ? difference : undefined;
+  return Object.keys(fall).length ? fall : undefined;
 }
 
-/** Entries that make the latest read's figures the known ones: a person accepted the difference under this name. */
-export function acceptance(facts: Facts, currency: string, name: string): Record<string, Entry> {
-  const entries: Record<string, Entry> = {};
-  for (const [field, difference] of Object.entries(differenceOf(facts, currency) ?? {}) as [MoneyField, number][]) {
-    let left = difference;
-    const richest = paymentsIn(facts, currency).sort(([, a], [, b]) => b[field] - a[field]);
-    for (const [payment, totals] of richest) {
-      const minor = left < 0 ? -Math.min(totals[field], -left) : left;
-      if (minor === 0) continue;
-      entries[`${name} ${currency} ${payment} ${field}`] = { payment, currency, field, minor, accepted: true };
-      left -= minor;
+/**
+ * The facts with every fall taken as true, because a person said so. The one step that is no join: what is learned
+ * later grows from here. A stale read that comes after it brings the old figure back, and with it the disagreement.
+ */
+export function corrected(facts: Facts): Facts {
+  // In this order: a release that is taken back may show money it had covered.
+  const falls = currenciesOf(facts).flatMap((currency) => FALLIBLE.map((field) => [currency, field] as const));
+  return falls.reduce((known, [currency, field]) => lowered(known, currency, field), facts);
+}
+
+function lowered(facts: Facts, currency: string, field: Fallible): Facts {
+  const fall = fallOf(facts, currency)?.[field] ?? 0;
+  if (fall === 0) return facts;
+  const payments = { ...facts.payments };
+  const entries = { ...facts.entries };
+  let left = fall;
+  for (const [key, known] of paymentsIn(facts, currency).sort(([, a], [, b]) => b[field] - a[field])) {
+    const less = Math.min(known[field], left);
+    left -= less;
+    if (less === 0) continue;
+    for (const [id, entry] of Object.entries(entries)) {
+      if (entry.payment === key && entry.currency === currency && entry.field === field) delete entries[id];
     }
+    const totals = payments[key]?.[currency] ?? known;
+    // What was never taken was never authorized either, or it would count as held.
+    const authorized = field === 'captured' ? known.authorized - less : totals.authorized;
+    payments[key] = { ...payments[key], [currency]: { ...totals, authorized, [field]: known[field] - less } };
   }
-  return entries;
+  const total = facts.stated?.[currency];
+  const stated =
+    field === 'captured' && total !== undefined ? { ...facts.stated, [currency]: total - fall } : facts.stated;
+  return compact({ ...facts, payments, entries: some(entries), stated });
 }
 
-/** How much more the provider states in all than its payments explain, lower figures that were accepted aside. */
-export function statedBeyond(facts: Facts, currency: string): number {
-  const accepted = total(entriesIn(facts, currency, 'captured').filter(isAccepted));
-  return Math.max(0, (facts.stated?.[currency] ?? 0) - (sums(facts, currency).captured - accepted));
-}
-
-const entriesIn = ({ entries = {} }: Facts, currency: string, field: MoneyField): Entry[] =>
-  Object.values(entries).filter((entry) => entry.currency === currency && entry.field === field);
-const isAccepted = ({ accepted }: Entry) => accepted === true;
-const total = (entries: Entry[]) => entries.reduce((sum, { minor }) => sum + minor, 0);
+type Fallible = Exclude<MoneyField, 'authorized'>;
+const FALLIBLE: readonly Fallible[] = ['voided', 'captured', 'refunded'];
+const some = <V>(record: Record<string, V>) => (Object.keys(record).length > 0 ? record : undefined);
 
 /** Text that is equal for equal values whatever the order of their keys. */
 export function canonical(value: unknown): string {

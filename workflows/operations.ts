@@ -3,20 +3,11 @@ import { condition, workflowInfo } from '@temporalio/workflow';
 import { allowedOf } from './allowed.ts';
 import { show, when } from './card.ts';
 import { unseenOf } from './exceptions.ts';
-import {
-  acceptance,
-  closingOf,
-  currenciesOf,
-  type Entry,
-  join,
-  newestNumber,
-  newestOpening,
-  type PaymentTotals,
-  paymentsIn,
-} from './facts.ts';
+import { closingOf, fallOf, join, newestNumber, newestOpening, type PaymentTotals, paymentsIn } from './facts.ts';
 import type { Operation } from './link.ts';
 import { look, read, readFailure } from './reads.ts';
 import type { Run } from './run.ts';
+import { mayGoOn } from './siblings.ts';
 import { create, move, refuse } from './writes.ts';
 
 /** Performs queued operations in order, for as long as the run lives; none while an outcome is unknown. */
@@ -48,6 +39,7 @@ async function performEach(run: Run, next: () => Operation | undefined): Promise
 }
 
 async function perform(run: Run, operation: Operation): Promise<void> {
+  if (run.terms.orderReference !== undefined && !(await mayGoOn(run, operation))) return;
   switch (operation.kind) {
     case 'create':
       return create(run, operation);
@@ -133,21 +125,16 @@ async function resync(run: Run, operation: Operation): Promise<void> {
 }
 
 /** The provider shows less than it did, and a person takes that as true. A refund it took back has failed. */
-function accept(run: Run, { id, actor, reason }: Operation): void {
+function accept(run: Run, { actor, reason }: Operation): void {
   const { facts, operations } = run.state;
-  const entries = Object.assign({}, ...currenciesOf(facts).map((currency) => acceptance(facts, currency, id)));
-  const fallen = Object.values<Entry>(entries).filter(({ field, minor }) => field === 'refunded' && minor < 0);
-  const [taken] = fallen;
+  const taken = fallOf(facts, run.terms.currency)?.refunded;
   const failed = operations.findLast(
-    (op) => op.kind === 'refund' && op.state === 'succeeded' && op.amount === -(taken?.minor ?? 0),
+    (op) => op.kind === 'refund' && op.state === 'succeeded' && taken !== undefined && op.amount === taken,
   );
-  if (failed && fallen.length === 1) {
-    const message = 'the provider shows it no longer: the money was not given back';
-    run.change(failed, { state: 'failed', error: { code: 'refund_failed', message } });
-  }
-  if (Object.keys(entries).length === 0) return;
-  const why = reason ? `: ${reason}` : '';
-  run.learn('operator', { entries }, `${actor} accepts what the provider shows${why}`);
+  if (!run.correct(`${actor} accepts what the provider shows${reason ? `: ${reason}` : ''}`)) return;
+  if (!failed) return;
+  const message = 'the provider shows it no longer: the money was not given back';
+  run.change(failed, { state: 'failed', error: { code: 'refund_failed', message } });
 }
 
 function acknowledge(run: Run, operation: Operation): void {

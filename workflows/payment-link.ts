@@ -9,6 +9,7 @@ import type { LinkInput } from './messages.ts';
 import { operate, remedy } from './operations.ts';
 import { read } from './reads.ts';
 import { CREATE, Run } from './run.ts';
+import { heedOrder, leaveOrder } from './siblings.ts';
 
 /**
  * A payment link, from the request to the instant at which no money can move on it any more.
@@ -26,6 +27,7 @@ export async function paymentLink(input: LinkInput): Promise<Link> {
     void remedy(run);
     void watchProvider(run);
     void heedHints(run);
+    heedOrder(run);
 
     await open(run);
     while (moneyCanMove(run)) {
@@ -45,6 +47,7 @@ async function open(run: Run): Promise<void> {
   const refused = () => run.operation(CREATE)?.state === 'refused';
   await run.stay(() => run.created !== undefined || refused());
   if (!refused()) return;
+  await leaveOrder(run);
   await condition(allHandlersFinished);
   throw refusedCreate(run);
 }
@@ -140,6 +143,7 @@ function moneyCanMove(run: Run): boolean {
 }
 
 async function done(run: Run): Promise<Link> {
+  await leaveOrder(run);
   await condition(allHandlersFinished);
   return run.view();
 }

@@ -14,7 +14,7 @@ import { linkDeadline, linkExceptions, linkProviderId, linkStatus } from './attr
 import { card, show, when } from './card.ts';
 import { waiting } from './deadlines.ts';
 import { acknowledge, attend, exceptionsOf, type Staying, unseenOf } from './exceptions.ts';
-import { canonical, type Facts, isNews, join, newestNumber, type Opening, sums } from './facts.ts';
+import { canonical, corrected, type Facts, isNews, join, newestNumber, type Opening, sums } from './facts.ts';
 import {
   type Created,
   capturesAtOnce,
@@ -83,8 +83,8 @@ export class Run {
   }
 
   get matter(): Matter {
-    const { facts, operations, created, unverified, attention } = this.state;
-    return { terms: this.terms, facts, operations, created, unverified, attention };
+    const { facts, operations, created, unverified, attention, lostTo } = this.state;
+    return { terms: this.terms, facts, operations, created, unverified, attention, lostTo };
   }
 
   get status(): Status {
@@ -143,23 +143,38 @@ export class Run {
   /** Joins what was learned; tells the timeline and the Temporal UI if it was news. */
   learn(source: string, facts: Facts, summary?: string): void {
     const before = this.state.facts;
-    const [statusBefore, oddBefore] = [this.status, exceptionsOf(this.matter).join(', ')];
-    this.state.facts = join(before, facts);
-    this.attend();
-    if (isNews(before, facts)) {
-      this.state.lastNewsAt = Date.now();
-      this.note({ kind: 'observation', source, summary: summary ?? this.describe(facts) });
-      if (this.status !== statusBefore) {
-        this.note({ kind: 'status', source: 'perdure', summary: `${statusBefore} → ${this.status}` });
-      }
-      const odd = exceptionsOf(this.matter).join(', ');
-      if (odd !== oddBefore) this.note({ kind: 'exceptions', source: 'perdure', summary: odd || 'none any more' });
-    }
+    const told = this.take(join(before, facts));
+    if (isNews(before, facts)) told(source, summary ?? this.describe(facts));
     for (const op of this.state.operations) {
       const open = op.state === 'unknown' || isManual(op);
       if (open && happened(op, this.matter)) this.change(op, { state: 'succeeded', error: undefined });
     }
     this.reveal();
+  }
+
+  /** A person takes as true that the provider shows less than it did; false when it does not. */
+  correct(summary: string): boolean {
+    const facts = corrected(this.state.facts);
+    if (canonical(facts) === canonical(this.state.facts)) return false;
+    this.take(facts)('operator', summary);
+    this.reveal();
+    return true;
+  }
+
+  /** These are the facts from now on; returns what writes down how they changed the link. */
+  private take(facts: Facts): (source: string, summary: string) => void {
+    const [statusBefore, oddBefore] = [this.status, exceptionsOf(this.matter).join(', ')];
+    this.state.facts = facts;
+    this.attend();
+    return (source, summary) => {
+      this.state.lastNewsAt = Date.now();
+      this.note({ kind: 'observation', source, summary });
+      if (this.status !== statusBefore) {
+        this.note({ kind: 'status', source: 'perdure', summary: `${statusBefore} → ${this.status}` });
+      }
+      const odd = exceptionsOf(this.matter).join(', ');
+      if (odd !== oddBefore) this.note({ kind: 'exceptions', source: 'perdure', summary: odd || 'none any more' });
+    };
   }
 
   /** Remembers what a person has to see. Late money the merchant accepts beforehand needs nobody. */
@@ -175,6 +190,15 @@ export class Run {
   acknowledge(exception: Staying): void {
     this.state.attention = acknowledge(attend(this.matter), exception);
     this.reveal();
+  }
+
+  /** Another link of the order has won: what comes here is too much. */
+  lose(winner: string): void {
+    if (this.state.lostTo !== undefined) return;
+    this.state.lostTo = winner;
+    const summary = `order ${this.terms.orderReference} is paid through ${winner}`;
+    this.note({ kind: 'order', source: 'perdure', summary });
+    this.learn('perdure', {});
   }
 
   /** A closing or deadline of the newest opening, stated by the engine. */
