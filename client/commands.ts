@@ -9,6 +9,7 @@ import {
   IdempotencyConflict,
   NotAllowed,
   NotSupported,
+  OrderAlreadyPaid,
   type PaymentLinkError,
   ProviderRefused,
   refusedBy,
@@ -105,6 +106,8 @@ function refusalOf({ link, operation }: CommandOutcome): PaymentLinkError | unde
       return new AmountOutOfRange(message);
     case 'not_supported':
       return new NotSupported(message);
+    case 'order_already_paid':
+      return new OrderAlreadyPaid(message);
     // No attempt ever left us.
     case 'provider_unavailable':
       return new Unavailable(message);

@@ -87,6 +87,11 @@ export class NotSupported extends PaymentLinkError {
   readonly code = 'not_supported';
 }
 
+/** Another link of the order has won: no more money is taken for it. */
+export class OrderAlreadyPaid extends PaymentLinkError {
+  readonly code = 'order_already_paid';
+}
+
 /** Temporal or a worker did not answer in time. The same call again is safe. `cause` has the technical reason. */
 export class Unavailable extends PaymentLinkError {
   readonly code = 'unavailable';
@@ -110,7 +115,12 @@ export function refusedBy(refusal: Refusal): PaymentLinkError {
   switch (code) {
     case 'reference_conflict':
       return new ReferenceConflict(message);
+    case 'order_already_paid':
+      return new OrderAlreadyPaid(message);
     case 'create_refused':
+      // Refused before the provider was asked.
+      if (refusal.cause?.code === 'order_already_paid') return new OrderAlreadyPaid(refusal.cause.message);
+      if (refusal.cause?.code === 'not_allowed') return new NotAllowed(refusal.cause.message, []);
       return new ProviderRefused(refusal.cause?.code ?? 'refused', refusal.cause?.message ?? message);
     case 'not_allowed':
       return new NotAllowed(message, refusal.allowed ?? []);

@@ -21,6 +21,7 @@ export {
   NotAllowed,
   NotFound,
   NotSupported,
+  OrderAlreadyPaid,
   PaymentLinkError,
   ProviderRefused,
   ReferenceConflict,

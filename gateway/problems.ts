@@ -4,6 +4,7 @@ import {
   InvalidRequest,
   NotAllowed,
   NotFound,
+  OrderAlreadyPaid,
   PaymentLinkError,
   ProviderRefused,
   ReferenceConflict,
@@ -69,6 +70,8 @@ export function problemResponse(problem: Problem): Response {
   });
 }
 
+const CONFLICTS = [ReferenceConflict, IdempotencyConflict, OrderAlreadyPaid];
+
 /** The answer to an error we know; undefined for a fault of ours, whose words are not for callers. */
 export function problemOf(error: unknown): Problem | undefined {
   if (error instanceof Problem) return error;
@@ -77,8 +80,7 @@ export function problemOf(error: unknown): Problem | undefined {
   if (error instanceof InvalidRequest) return new Problem(error.status, code, message, { errors: error.errors });
   if (error instanceof NotFound) return new Problem(404, code, message);
   if (error instanceof NotAllowed) return new Problem(409, code, message, { allowed: error.allowed });
-  if (error instanceof ReferenceConflict || error instanceof IdempotencyConflict)
-    return new Problem(409, code, message);
+  if (CONFLICTS.some((conflict) => error instanceof conflict)) return new Problem(409, code, message);
   if (error instanceof ProviderRefused) {
     // Nothing was sent, so the provider did not say no.
     if (error.providerCode === 'provider_unavailable') return new Problem(503, 'unavailable', error.providerMessage);

@@ -45,7 +45,7 @@ export const create = route('operate', {
     200: json(answers.link, 'this body again: the link as it is now'),
     201: json(answers.link, 'created'),
     202: json(answers.link, 'accepted; the provider has not answered yet: `url` is null'),
-    409: problem('reference_conflict: the reference belongs to a link with another body'),
+    409: problem('reference_conflict: the reference belongs to a link with another body; or order_already_paid'),
     ...common,
   },
 });
@@ -138,7 +138,7 @@ function command<Body>(
       200: json(answers.link, 'done; the link as it is now'),
       202: json(answers.link, 'queued, running, or its outcome is unknown: see `operations`'),
       404: noLink,
-      409: problem('not_allowed now (`allowed` says what is), or idempotency_conflict'),
+      409: problem('not_allowed now (`allowed` says what is), idempotency_conflict, or order_already_paid'),
       ...common,
     },
   });

@@ -56,6 +56,7 @@ export const link = z
     operations: z.array(operation.openapi('Operation')),
     allowed: z.array(action).describe('commands that would be accepted now'),
     metadata: z.record(z.string(), z.string()).optional(),
+    orderReference: z.string().optional(),
   })
   .openapi('Link') satisfies z.ZodType<Link>;
 

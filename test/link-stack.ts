@@ -4,6 +4,7 @@ import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/wo
 import { startTemporal } from '../stack/temporal.ts';
 import { workflowBundle } from '../worker/bundle.ts';
 import { createMatch } from '../worker/match.ts';
+import { createOrders } from '../worker/orders.ts';
 import { accountQueue, TASK_QUEUE, watchQueue } from '../workflows/messages.ts';
 import { type ScriptedProvider, scriptedProvider } from './scripted-provider.ts';
 
@@ -41,7 +42,7 @@ export async function startLinkStack(): Promise<LinkStack> {
         ...common,
         taskQueue: TASK_QUEUE,
         workflowBundle: await workflowBundle(),
-        activities: createMatch(client),
+        activities: { ...createMatch(client), ...createOrders(client) },
         stickyQueueScheduleToStartTimeout: '1s',
       }),
       Worker.create({ ...common, taskQueue: accountQueue(ACCOUNT), activities: others }),

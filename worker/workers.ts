@@ -6,6 +6,7 @@ import type { Callbacks } from '../activities/tokens.ts';
 import { accountQueue, facts, TASK_QUEUE, watchQueue, workflowIdOf } from '../workflows/messages.ts';
 import { workflowBundle } from './bundle.ts';
 import { createMatch } from './match.ts';
+import { createOrders } from './orders.ts';
 
 export interface WorkerSettings {
   connection: NativeConnection;
@@ -37,7 +38,7 @@ export async function createWorkers(settings: WorkerSettings): Promise<Worker[]>
       namespace,
       taskQueue: TASK_QUEUE,
       workflowBundle: await workflowBundle(),
-      activities: createMatch(settings.client),
+      activities: { ...createMatch(settings.client), ...createOrders(settings.client) },
       maxCachedWorkflows: settings.maxCachedWorkflows ?? 2_000,
       // A killed worker's cached runs are picked up by another after this long.
       stickyQueueScheduleToStartTimeout: '5s',

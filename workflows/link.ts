@@ -18,6 +18,8 @@ export interface Terms {
   redirectUrl?: string;
   policies?: Partial<Policies>;
   providerOptions?: Record<string, unknown>;
+  /** The debt this link may pay, shared with other links: only one of them keeps the money. */
+  orderReference?: string;
 }
 
 /** What to do when the merchant is not there to decide. Account options give the defaults, a link may override. */
@@ -166,6 +168,8 @@ export interface Matter {
   unverified?: Facts;
   /** What a person has to see, and what has been seen. */
   attention?: Attention;
+  /** Another link paid the order: nothing is due here any more. */
+  lostTo?: string;
 }
 
 /** What callers see. Amounts are minor units of `currency`, instants RFC 3339 in UTC. */
@@ -189,6 +193,7 @@ export interface Link {
   operations: LinkOperation[];
   allowed: Action[];
   metadata?: Record<string, string>;
+  orderReference?: string;
 }
 
 /** An operation as callers see it. */
@@ -222,7 +227,7 @@ export function statusOf(matter: Matter): Status {
 /** The engine captures what is held as soon as it sees it, unless that was tried and did not succeed. */
 export function capturesAtOnce(matter: Matter): boolean {
   const { terms, created, operations } = matter;
-  if (releasesAtOnce(matter)) return false;
+  if (matter.lostTo !== undefined || releasesAtOnce(matter)) return false;
   const tried = operations.find((op) => op.kind === 'capture' && op.actor === 'perdure');
   const failed = tried && (isSettled(tried) || tried.state === 'unknown');
   return terms.capture !== 'manual' && !!created?.abilities.capture && !failed;

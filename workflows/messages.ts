@@ -31,6 +31,7 @@ export type RefusalCode =
   | 'not_allowed'
   | 'idempotency_conflict'
   | 'amount_out_of_range'
+  | 'order_already_paid'
   | 'not_supported';
 
 export interface Refusal {

@@ -1,6 +1,6 @@
+import { ApplicationFailureCategory } from '@temporalio/common';
 import {
   ApplicationFailure,
-  ApplicationFailureCategory,
   CancellationScope,
   condition,
   continueAsNew,
@@ -130,7 +130,10 @@ function listen(state: OrderState, orderReference: string): void {
       description: 'A link that may pay this debt: {reference}',
       validator: ({ reference }) => {
         if (linkIn(state, reference) || state.links.length < MAX_OPEN_LINKS) return;
-        throw refusal(ORDER_FULL, `the order ${orderReference} has ${MAX_OPEN_LINKS} open links, as many as it can hold`);
+        throw refusal(
+          ORDER_FULL,
+          `the order ${orderReference} has ${MAX_OPEN_LINKS} open links, as many as it can hold`,
+        );
       },
     },
   );
@@ -236,13 +239,21 @@ const refusal = (type: string, message: string) => ApplicationFailure.nonRetryab
 function card({ links, joined, reserved, winner }: OrderState, orderReference: string): string {
   const status = winner ? 'PAID' : reserved ? 'BEING CAPTURED' : 'OPEN';
   const part = (reference: string) =>
-    reference === winner ? 'won' : reference === reserved?.reference ? 'is being captured' : winner ? 'lost' : 'may pay';
+    reference === winner
+      ? 'won'
+      : reference === reserved?.reference
+        ? 'is being captured'
+        : winner
+          ? 'lost'
+          : 'may pay';
   const gone = winner !== undefined && !links.some(({ reference }) => reference === winner);
   return [
     `# ${status} · \`${orderReference}\``,
     winner ? `Paid through \`${winner}\`${gone ? ', whose run is over' : ''}.` : 'Nobody has paid it yet.',
     `${links.length} of ${joined} links are open.`,
-    ['| Link | |', '|---|---|', ...links.map(({ reference }) => `| \`${reference}\` | ${part(reference)} |`)].join('\n'),
+    ['| Link | |', '|---|---|', ...links.map(({ reference }) => `| \`${reference}\` | ${part(reference)} |`)].join(
+      '\n',
+    ),
     'When a link was terminated: signal `left {reference}`',
   ].join('\n\n');
 }

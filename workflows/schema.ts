@@ -110,6 +110,9 @@ export const createRequest = z.strictObject({
   redirectUrl: webUrl.optional(),
   policies: policies.partial().optional(),
   providerOptions: z.record(z.string(), z.unknown()).optional(),
+  orderReference: reference
+    .optional()
+    .describe('the debt, where several links may pay it: the first that is paid wins'),
 });
 export type CreateRequest = z.infer<typeof createRequest>;
 

@@ -18,6 +18,9 @@ import type { Run } from './run.ts';
 
 export const ORDER_PAID = 'order_already_paid';
 
+/** Why an operation is refused. */
+type No = NonNullable<Operation['error']>;
+
 const orders = proxyActivities<OrderPorts>({
   taskQueue: TASK_QUEUE,
   startToCloseTimeout: '10s',
@@ -40,10 +43,17 @@ export function heedOrder(run: Run): void {
   void giveWay(run);
 }
 
-/** Before the provider is asked for anything. Undefined when the link may be made, else why not. */
-export async function joinOrder(run: Run): Promise<Operation['error']> {
-  const { orderReference, reference } = run.terms;
-  if (orderReference === undefined) return undefined;
+/** Asks the order before a link is made and before we capture; an operation it does not allow is refused. */
+export async function mayGoOn(run: Run, operation: Operation): Promise<boolean> {
+  const { kind } = operation;
+  const no = kind === 'create' ? await join(run) : kind === 'capture' ? await claim(run) : undefined;
+  if (no !== undefined && no !== 'later') run.change(operation, { state: 'refused', error: no });
+  return no === undefined;
+}
+
+/** Undefined when the link may be made, else why not. */
+async function join(run: Run): Promise<No | undefined> {
+  const { orderReference = '', reference } = run.terms;
   try {
     const { winner } = await orders.joinOrder.executeWithOptions({ summary: `join order ${orderReference}` }, [
       { orderReference, reference },
@@ -56,14 +66,13 @@ export async function joinOrder(run: Run): Promise<Operation['error']> {
 }
 
 /**
- * Before a capture of ours: no other link of the order may capture until it is known what came of this one. Waits for
- * whoever is ahead, but not beyond the hold, nor when the link is to be cancelled instead.
+ * No other link of the order may capture until it is known what came of this one. Waits for whoever is ahead, but not
+ * beyond the hold, nor when the link is to be cancelled instead.
  *
- * @returns undefined when it may be sent, else why not; `later` when the run has to continue as new first
+ * @returns undefined when the capture may be sent, else why not; `later` when the run has to continue as new first
  */
-export async function claimDebt(run: Run): Promise<Operation['error'] | 'later'> {
-  const { orderReference, reference } = run.terms;
-  if (orderReference === undefined) return undefined;
+async function claim(run: Run): Promise<No | 'later' | undefined> {
+  const { orderReference = '', reference } = run.terms;
   if (run.state.lostTo !== undefined) return paidThrough(run, run.state.lostTo);
   const turn = (run.state.order?.turn ?? 0) + 1;
   run.state.order = { ...run.state.order, turn, claimed: true };
@@ -85,7 +94,7 @@ export async function claimDebt(run: Run): Promise<Operation['error'] | 'later'>
   } catch (error) {
     if (!isCancellation(error) && !(error instanceof ActivityFailure)) throw error;
     if (run.leaving) return 'later';
-    const message = `another link of order ${orderReference} is being captured, and whether it wins is not known yet`;
+    const message = `order ${orderReference} may be won by another link, which is being captured`;
     if (run.state.lostTo === undefined) return { code: 'not_allowed', message };
   }
   return run.state.lostTo === undefined ? undefined : paidThrough(run, run.state.lostTo);
@@ -105,7 +114,7 @@ export async function leaveOrder(run: Run): Promise<void> {
 
 /** Why no more money is to be taken through this link. */
 export const paidThrough = ({ terms }: Pick<Run, 'terms'>, winner: string) => ({
-  code: ORDER_PAID,
+  code: ORDER_PAID as typeof ORDER_PAID,
   message: `order ${terms.orderReference} is already paid through ${winner}`,
 });
 
@@ -140,16 +149,19 @@ function untold({ state, sums }: Run): boolean | undefined {
 
 /** Nothing more is to be taken once another link has won: closes this one, and gives back what is held. */
 async function giveWay(run: Run): Promise<never> {
-  const next = () => {
+  const ordered = new Set<string>();
+  const due = () => {
     const { status, state, unsettled } = run;
-    if (state.lostTo === undefined || unsettled.length > 0 || run.leaving) return undefined;
-    const name = status === 'pending' ? 'close, order paid' : status === 'authorized' ? 'release, order paid' : undefined;
-    return name && run.hasOrdered(name) ? undefined : name;
+    const yields = state.lostTo !== undefined && (status === 'pending' || status === 'authorized');
+    return yields && unsettled.length === 0 && !run.leaving && !ordered.has(status);
   };
   for (;;) {
-    await condition(() => next() !== undefined);
-    const name = next();
-    if (name) run.order('cancel', name, paidThrough(run, run.state.lostTo!).message);
+    await condition(due);
+    if (!due()) continue;
+    const { status } = run;
+    ordered.add(status);
+    const name = status === 'pending' ? 'close, order paid' : 'release, order paid';
+    run.order('cancel', name, paidThrough(run, run.state.lostTo!).message);
   }
 }
 

@@ -27,6 +27,10 @@ export interface State {
   lost?: Lost;
   /** Ids webhooks named while the create's outcome was unknown. */
   named?: string[];
+  /** What was agreed with the order of this link: claims so far, whether the last may still hold it, and the win. */
+  order?: { turn: number; claimed?: boolean; won?: boolean };
+  /** Another link of the order has won: its reference. */
+  lostTo?: string;
   /** Watches started so far: every one has its own activity id. */
   watches: number;
   /** Runs so far, this one included. */

@@ -30,6 +30,7 @@ export function viewOfLink(matter: Matter, since: { createdAt: number; provider?
     operations: operations.map(viewOf),
     allowed: allowedOf(matter),
     ...(terms.metadata ? { metadata: terms.metadata } : {}),
+    ...(terms.orderReference ? { orderReference: terms.orderReference } : {}),
   };
 }
 

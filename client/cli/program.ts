@@ -68,6 +68,7 @@ function addLinks(program: Command, { terminal, run }: Call): void {
     .option('--phone <digits>', "the customer's phone number")
     .option('--metadata <key=value>', 'kept with the link; may be given several times', keyValue)
     .option('--redirect-url <url>', 'where the customer goes after paying')
+    .option('--order <text>', 'the debt, where several links may pay it: the first that is paid wins')
     .action(async ({ json, ...flags }: CreateFlags & { json?: boolean }) => {
       const [{ parse }, { createRequest }] = await Promise.all([
         import('../requests.ts'),

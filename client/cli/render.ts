@@ -27,6 +27,7 @@ export function link(shown: Link): string {
   const { currency, operations } = shown;
   const rows: [string, string | undefined][] = [
     ['reference', shown.reference],
+    ['order', shown.orderReference],
     ['account', shown.provider ? `${shown.account} (${shown.provider})` : shown.account],
     ['status', [shown.status, ...shown.exceptions].join(', ')],
     ['amount', money(shown.amount, currency)],

@@ -21,16 +21,17 @@ export interface CreateFlags {
   phone?: string;
   metadata?: Record<string, string>;
   redirectUrl?: string;
+  order?: string;
 }
 
 /** The body of a create call; flags win over the file. What is missing or wrong is found by the client. */
 export function createBody(flags: CreateFlags, terminal: Pick<Terminal, 'stdin'>): CreateRequest {
-  const { file, amount, currency, name, email, phone, ...rest } = flags;
+  const { file, amount, currency, name, email, phone, order: orderReference, ...rest } = flags;
   const base = file === undefined ? {} : readBody(file, terminal);
   const customer = present({ name, email, phone });
   const body = {
     ...base,
-    ...present(rest),
+    ...present({ ...rest, orderReference }),
     ...(amount === undefined && currency === undefined ? {} : { amount: moneyOf(amount, currency) }),
     ...(Object.keys(customer).length === 0 ? {} : { customer: { ...asObject(base.customer), ...customer } }),
   };
