@@ -8,7 +8,7 @@ import { EXCEPTIONS, STATUSES } from '../workflows/schema.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
-const documents = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'CHANGELOG.md'];
+const documents = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'docs/exceptions.md'];
 const readme = read('README.md');
 const all = (text: string, pattern: RegExp) => [...new Set([...text.matchAll(pattern)].map(([, found]) => found!))];
 
@@ -42,6 +42,12 @@ describe('README.md', () => {
   it('lists every status and exception', () => {
     const words = all(readme, /`([a-z_ ]+)`/g).flatMap((text) => text.split(' '));
     expect([...STATUSES, ...EXCEPTIONS].filter((word) => !words.includes(word))).toEqual([]);
+  });
+
+  it('and docs/exceptions.md explains every exception: what it means, what clears it, what to do', () => {
+    const sections = read('docs/exceptions.md').split(/^## /m).slice(1);
+    expect(sections.map((section) => section.split('\n')[0]).sort()).toEqual([...EXCEPTIONS].sort());
+    for (const section of sections) expect(section).toMatch(/\*\*Means\.\*\*.*\*\*Clears\.\*\*.*\*\*Do\.\*\*/s);
   });
 
   it('shows verbs that the CLI has', async () => {
