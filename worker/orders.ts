@@ -1,9 +1,17 @@
 import { activityInfo } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
-import { ApplicationFailure } from '@temporalio/common';
+import { ApplicationFailure, type UpdateDefinition } from '@temporalio/common';
 import { nothingNew } from '../activities/failures.ts';
 import { askOrder, OrderRefusal } from '../client/orders.ts';
-import { claim, join, ORDER_FULL, ORDER_RESERVED, type OrderPorts, settle } from '../workflows/payment-order.ts';
+import {
+  claim,
+  join,
+  ORDER_FULL,
+  ORDER_RESERVED,
+  type OrderPorts,
+  type Standing,
+  settle,
+} from '../workflows/payment-order.ts';
 import type { FailureType, ProviderRefusal } from '../workflows/ports.ts';
 
 const DEADLINE_MS = 8_000;
@@ -12,24 +20,50 @@ const QUICK_TRIES = 60;
 
 /** Passes a link's questions on to its order. */
 export function createOrders(client: Client): OrderPorts {
-  const limits = () => ({ deadline: Date.now() + DEADLINE_MS });
+  const inTurn = turns();
+  const ask = <Args extends [unknown]>(
+    orderReference: string,
+    update: UpdateDefinition<Standing, Args>,
+    args: Args,
+  ): Promise<Standing> =>
+    inTurn(orderReference, () =>
+      askOrder(client, orderReference, update, args, { deadline: Date.now() + DEADLINE_MS }),
+    );
   return {
-    async joinOrder({ orderReference, ...link }) {
-      return askOrder(client, orderReference, join, [link], limits()).catch((error: unknown) => {
+    joinOrder({ orderReference, ...link }) {
+      return ask(orderReference, join, [link]).catch((error: unknown) => {
         if (!(error instanceof OrderRefusal && error.type === ORDER_FULL)) throw error;
         const refusal: ProviderRefusal = { code: 'not_allowed', message: error.message };
         const type: FailureType = 'Refused';
         throw ApplicationFailure.nonRetryable(error.message, type, refusal);
       });
     },
-    async claimOrder({ orderReference, ...turn }) {
-      return askOrder(client, orderReference, claim, [turn], limits()).catch((error: unknown) => {
+    claimOrder({ orderReference, ...turn }) {
+      return ask(orderReference, claim, [turn]).catch((error: unknown) => {
         if (!(error instanceof OrderRefusal && error.type === ORDER_RESERVED)) throw error;
         throw nothingNew(error.message, activityInfo().attempt <= QUICK_TRIES ? 1_000 : 15_000);
       });
     },
     settleOrder({ orderReference, ...outcome }) {
-      return askOrder(client, orderReference, settle, [outcome], limits());
+      return ask(orderReference, settle, [outcome]);
     },
+  };
+}
+
+/**
+ * One call after the other for each name. The server lets ten updates of a run be under way; an eleventh sets the
+ * others back as well, so that many links at once would take seconds instead of milliseconds.
+ */
+function turns() {
+  const last = new Map<string, Promise<unknown>>();
+  return <T>(name: string, call: () => Promise<T>): Promise<T> => {
+    const mine = (last.get(name) ?? Promise.resolve()).then(call);
+    const over = mine
+      .catch(() => {})
+      .then(() => {
+        if (last.get(name) === over) last.delete(name);
+      });
+    last.set(name, over);
+    return mine;
   };
 }

@@ -103,7 +103,8 @@ async function decideOnHold(run: Run): Promise<void> {
   if (!held()) return;
   await confirm(run);
   if (!held()) return;
-  if (policies.uncaptured === 'capture') run.order('capture', 'capture before lapse', 'the hold is about to lapse');
+  if (policies.uncaptured === 'capture' && run.state.lostTo === undefined)
+    run.order('capture', 'capture before lapse', 'the hold is about to lapse');
   else run.order('cancel', 'release before lapse', 'the hold is about to lapse and nobody captured it');
   await run.stay(() => !held());
 }
