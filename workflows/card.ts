@@ -22,16 +22,24 @@ export function card(matter: Matter): string {
   const { authorized, captured, refunded, held } = sums(facts, terms.currency);
   const exceptions = exceptionsOf(matter);
   const unsettled = operations.filter((op) => ['queued', 'running', 'unknown'].includes(op.state));
+  const amount = (minor: number) => decimal(minor, terms.exponent);
+  const money = [
+    `authorized ${amount(authorized)}`,
+    ...(held > 0 ? [`held ${amount(held)}`] : []),
+    `captured ${amount(captured)}`,
+    `refunded ${amount(refunded)} ${terms.currency}`,
+  ].join(' · ');
+  // Short names: in the UI's narrow column a name of two words would push the last rows out of sight.
   const rows = [
     `# ${statusOf(matter).toUpperCase()} · ${show(terms.amount, matter)}`,
     exceptions.length ? `**Look at:** ${exceptions.map((name) => `\`${name}\``).join(', ')}` : '',
     '| | |',
     '|---|---|',
     `| Link | \`${terms.reference}\` at \`${terms.account}\`${created ? ` (\`${created.providerLinkId}\`)` : ''} |`,
-    `| Money | authorized ${show(authorized, matter)} · held ${show(held, matter)} · captured ${show(captured, matter)} · refunded ${show(refunded, matter)} |`,
-    `| Waiting for | ${wait.for}${wait.until === undefined ? '' : ` · ${when(wait.until)}`} |`,
+    `| Money | ${money} |`,
+    `| Waits for | ${wait.for}${wait.until === undefined ? '' : ` · ${when(wait.until)}`} |`,
     lapse === undefined ? '' : `| Hold lapses | ${when(lapse)} |`,
-    `| Allowed now | ${allowedOf(matter).join(', ') || 'nothing'} |`,
+    `| Allowed | ${allowedOf(matter).join(', ') || 'nothing'} |`,
     ...unsettled.map(
       (op) =>
         `| ${op.kind} \`${op.id}\` | ${op.state}${op.amount ? `, ${show(op.amount, matter)}` : ''}${op.error ? `: ${op.error.message.replaceAll('|', '\\|')}` : ''} |`,
@@ -39,7 +47,7 @@ export function card(matter: Matter): string {
     ...Object.keys(facts.unknownWords ?? {}).map(
       (word) => `| Unrecognised word | \`${word}\`, recorded, moves nothing |`,
     ),
-    facts.latest ? `| Provider says | \`${facts.latest.word}\` at ${when(facts.latest.at)} |` : '',
+    facts.latest ? `| Provider | \`${facts.latest.word}\` at ${when(facts.latest.at)} |` : '',
   ];
   return rows.filter(Boolean).join('\n').replace('\n| | |', '\n\n| | |');
 }
