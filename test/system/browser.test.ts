@@ -169,8 +169,8 @@ describe.skipIf(missing)('a person with a browser', () => {
     const text = await card.locator('body').innerText();
     expect(text).toContain(reference);
     expect(text).toContain(made.providerLinkId);
-    expect(text).toMatch(/captured 100\.50 AED/);
-    expect(text).toMatch(/Allowed now\s+.*refund/);
+    expect(text).toMatch(/captured 100\.50 · refunded 0\.00 AED/);
+    expect(text).toMatch(/Allowed\s+.*refund/);
     await page.screenshot({ path: screen('temporal-ui') });
   });
 });

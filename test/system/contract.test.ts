@@ -108,7 +108,7 @@ describe('create', () => {
       422,
       '/redirectUrl',
     ],
-    ['a policy that is not there yet', () => ({ policies: { latePayment: 'refund' } }), 422, '/policies/latePayment'],
+    ['an unknown word of a policy', () => ({ policies: { latePayment: 'keep' } }), 422, '/policies/latePayment'],
     ['an unknown policy', () => ({ policies: { lateness: 1 } }), 400, '/policies/lateness'],
   ])('refuses %s and asks the provider nothing', async (_name, wrong, status, pointer) => {
     const reference = fresh('bad');
@@ -169,7 +169,7 @@ describe('commands', () => {
     expect(body).toMatchObject({ refunded: 10_000, status: 'partially_refunded' });
   });
 
-  it.each(['extend', 'acknowledge', 'mark-paid', 'mark-refunded'])('%s is not there yet and says so', async (verb) => {
+  it.each(['extend', 'acknowledge', 'mark-paid', 'mark-refunded'])('%s is not for this link and says so', async (verb) => {
     const link = await paidLink('later');
     const bodies: Record<string, object> = {
       extend: { expiresAt: new Date(Date.now() + 7_200_000).toISOString() },
