@@ -8,6 +8,7 @@ const PURE = [
   'test/{accounts,arrows,docs,facts,http,money,requests,shared-reads,zoned-time}.test.ts',
   'test/{paymennt,paymob,boomfi,beqelal,katu9,activities}*.test.ts',
   'test/{sandbox,gateway}*.test.ts',
+  'test/attack-{api,news,provider,startup,webhooks}.test.ts',
   'test/*-life.test.ts',
 ];
 

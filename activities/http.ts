@@ -50,11 +50,16 @@ export interface HttpOptions {
   fetch?: typeof fetch;
 }
 
+/** @throws Error in a process that checks no certificates. */
 export function createHttp({
   timeoutMs = 20_000,
   maxBytes = 1_000_000,
   fetch = globalThis.fetch,
 }: HttpOptions = {}): Http {
+  // Node's own switch: with it anybody on the way could answer in the provider's place, and read the credentials.
+  if (process.env.NODE_TLS_REJECT_UNAUTHORIZED === '0') {
+    throw new Error('NODE_TLS_REJECT_UNAUTHORIZED=0 switches off the checking of certificates: unset it');
+  }
   return {
     async request(request) {
       const show = redactor(request);

@@ -11,6 +11,12 @@ export const credential = (min: number) =>
     .regex(/^[\x21-\x7e]*$/, 'must be visible ASCII')
     .min(min);
 
+/** A shared secret that webhooks are signed with. A stray line break would make every one of them look forged. */
+export const webhookSecret = z
+  .string()
+  .min(16)
+  .refine((text) => text === text.trim(), 'must not begin or end with white space');
+
 /** Where a provider's API is, without a slash at the end. */
 export const baseUrl = z
   .string()

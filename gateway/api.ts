@@ -22,6 +22,7 @@ import { parseJson } from './json.ts';
 import { type Limits, readBody } from './limits.ts';
 import type { Log } from './log.ts';
 import { Problem } from './problems.ts';
+import { createRates } from './rates.ts';
 import type { Readiness } from './readiness.ts';
 import * as routes from './routes.ts';
 import { listQuery } from './schemas.ts';
@@ -63,6 +64,7 @@ interface Call {
 /** The REST API, from Request to Response. */
 export function createApi(options: ApiOptions): OpenAPIHono<AppEnv> {
   const { links, accounts, keys, limits, log, readiness } = options;
+  const rates = createRates();
   const app = new OpenAPIHono<AppEnv>();
   setUp(app, 'api', log);
   app.use(async (c, next) => {
@@ -86,9 +88,18 @@ export function createApi(options: ApiOptions): OpenAPIHono<AppEnv> {
         ? authenticate(keys, c.req.header('authorization'))
         : localPrincipal(c.req.header('x-actor'));
       entry.actor = principal.actor;
+      if (keys) requireRate(principal);
       requireRole(principal, route.role);
       return handle({ c, principal });
     });
+  }
+
+  /** @throws Problem 429 with the seconds to wait. */
+  function requireRate({ actor, requestsPerSecond = limits.requestsPerSecond }: Principal): void {
+    const waitMs = rates.take(actor, requestsPerSecond);
+    if (waitMs === 0) return;
+    const headers = { 'retry-after': String(Math.ceil(waitMs / 1_000)) };
+    throw new Problem(429, 'rate_limited', `This caller may ask ${requestsPerSecond} times a second.`, { headers });
   }
 
   async function bodyOf<T>(c: Context<AppEnv>, schema: z.ZodType<T>): Promise<T> {

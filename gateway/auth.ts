@@ -16,6 +16,8 @@ export interface ApiKey {
   /** Accounts whose links it sees; `*` is all of them. */
   accounts: readonly string[] | '*';
   sha256: Buffer;
+  /** What all keys of this name together may ask for each second; the gateway's own limit when left out. */
+  requestsPerSecond?: number;
 }
 
 /** Who asks, and what for. */
@@ -23,6 +25,7 @@ export interface Principal {
   actor: string;
   role: Role;
   accounts: readonly string[] | '*';
+  requestsPerSecond?: number;
 }
 
 export class ApiKeysError extends Error {
@@ -49,10 +52,13 @@ const keySchema = z.strictObject({
     .string()
     .regex(/^[0-9a-fA-F]{64}$/, 'must be the SHA-256 of the key, 64 hex digits')
     .refine((hex) => hex.toLowerCase() !== SHA256_OF_NOTHING, 'is the hash of an empty key'),
+  requestsPerSecond: z.number().positive().optional(),
 });
 
 /**
- * Reads the keys file: a JSON list of `{name, role, accounts, sha256}`. Two live keys of one caller are two entries.
+ * Reads the keys file: a JSON list of `{name, role, accounts, sha256, requestsPerSecond?}`. Two live keys of one caller
+ * are two entries.
+ *
  * @throws ApiKeysError listing everything that is wrong, accounts nobody knows included.
  */
 export function readApiKeys(path: string, knownAccounts: Iterable<string>): ApiKey[] {
@@ -110,7 +116,8 @@ export function authenticate(keys: readonly ApiKey[], authorization: string | un
     const headers = { 'www-authenticate': 'Bearer' };
     throw new Problem(401, 'unauthorized', 'A valid API key is required: Authorization: Bearer <key>.', { headers });
   }
-  return { actor: found.name, role: found.role, accounts: found.accounts };
+  const { name, role, accounts, requestsPerSecond } = found;
+  return { actor: name, role, accounts, requestsPerSecond };
 }
 
 /** @throws Problem 403 `forbidden` when the caller's role is not enough. */

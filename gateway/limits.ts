@@ -18,6 +18,8 @@ export interface Limits {
   closeMs: number;
   /** A webhook that Temporal has not accepted by then is answered 503. */
   observeMs: number;
+  /** What an API key may ask for each second if it says nothing else; twice that at once. */
+  requestsPerSecond: number;
 }
 
 export const LIMITS: Limits = {
@@ -30,6 +32,7 @@ export const LIMITS: Limits = {
   connections: 10_000,
   closeMs: 20_000,
   observeMs: 1_900,
+  requestsPerSecond: 100,
 };
 
 export function serverOptions({ headersMs, requestMs, keepAliveMs }: Limits): ServerOptions {

@@ -30,10 +30,11 @@ const common = {
   413: problem('the body is larger than 256 KB'),
   415: problem('not application/json, or compressed'),
   422: problem('right type, refused value'),
+  429: problem('more requests than the API key may send; `Retry-After` says when to come again'),
   503: problem('Temporal or a worker cannot be reached; the same request again is safe'),
 };
-const { 400: badQuery, 401: noKey, 403: noRole, 503: away } = common;
-const reading = { 401: noKey, 403: noRole, 503: away };
+const { 400: badQuery, 401: noKey, 403: noRole, 429: tooMany, 503: away } = common;
+const reading = { 401: noKey, 403: noRole, 429: tooMany, 503: away };
 const noLink = problem('no such link, or not one of your accounts');
 
 export const create = route('operate', {

@@ -1,7 +1,7 @@
 /** What an account at Beqelal can choose, and what a link there may be; sources stand at the top of beqelal.ts. */
 import { z } from 'zod';
 import type { Terms } from '../../workflows/link.ts';
-import { baseUrl, credential, headerName, optionPointer, timeZone } from '../options.ts';
+import { baseUrl, credential, headerName, optionPointer, timeZone, webhookSecret } from '../options.ts';
 import type { Problem } from '../provider.ts';
 import { CURRENCY } from './beqelal-answers.ts';
 
@@ -29,7 +29,7 @@ export const config = z
     /** The deactivation call [assumed]: likewise. */
     cancel: z.boolean().default(false),
     /** Old and new are both accepted. */
-    webhookSecrets: z.array(z.string().min(16)).default([]),
+    webhookSecrets: z.array(webhookSecret).default([]),
     /** [assumed] */
     webhookSignatureHeader: headerName.default('X-Webhook-Signature'),
     /** [assumed] */

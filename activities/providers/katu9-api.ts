@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { Terms } from '../../workflows/link.ts';
 import { isSafeUrl, jsonNumber, shaped } from '../answers.ts';
 import type { HttpAnswer, HttpRequest } from '../http.ts';
-import { baseUrl, credential } from '../options.ts';
+import { baseUrl, credential, webhookSecret } from '../options.ts';
 import { type Call, type DocumentedError, ProviderError } from '../provider.ts';
 import { isLive, type PaymentLink, paymentLinkShape, type Transaction, transactionShape } from './katu9-facts.ts';
 
@@ -14,7 +14,7 @@ export const config = z.strictObject({
   merchantId: credential(1),
   environment: z.enum(['PRODUCTION', 'SANDBOX']),
   /** Old and new are both accepted. Without one every webhook is refused, and polling alone learns of payments. */
-  webhookSecrets: z.array(z.string().min(16)).default([]),
+  webhookSecrets: z.array(webhookSecret).default([]),
   /** [assumed] Where a customer pays when the answer has no `url`; `{id}` is the payment link's. */
   payUrlTemplate: z
     .string()

@@ -23,7 +23,7 @@ import type { Terms } from '../../workflows/link.ts';
 import { decimal } from '../../workflows/money.ts';
 import { isSafeUrl, jsonNumber, minorOf, shaped } from '../answers.ts';
 import type { HttpRequest } from '../http.ts';
-import { baseUrl, credential, headerName } from '../options.ts';
+import { baseUrl, credential, headerName, webhookSecret } from '../options.ts';
 import {
   type Answer,
   type Call,
@@ -42,7 +42,7 @@ const config = z.strictObject({
   apiKey: credential(8),
   apiSecret: credential(16),
   /** Old and new are both accepted; the key issued at registration is added at start-up. */
-  webhookSecrets: z.array(z.string().min(16)).default([]),
+  webhookSecrets: z.array(webhookSecret).default([]),
   /** [assumed: integrators report this name, no document has it] */
   webhookSignatureHeader: headerName.default('X-Paymennt-Signature'),
   /** The scheme is unconfirmed; off, any caller can make us read the provider, and nothing else. */

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { currency } from '../../workflows/schema.ts';
 import { shaped } from '../answers.ts';
 import type { HttpRequest } from '../http.ts';
-import { baseUrl, credential, timeZone } from '../options.ts';
+import { baseUrl, credential, timeZone, webhookSecret } from '../options.ts';
 import { type Call, type DocumentedError, ProviderError } from '../provider.ts';
 
 const integration = z.strictObject({
@@ -23,7 +23,7 @@ export const config = z
     /** Goes with whatever moves money: `sk_test_…` or `sk_live_…`. */
     secretKey: credential(16),
     /** The dashboard's HMAC secret; old and new are both accepted. */
-    webhookSecrets: z.array(z.string().min(16)).min(1),
+    webhookSecrets: z.array(webhookSecret).min(1),
     integrations: z.array(integration).min(1),
     /** Must be what the integrations are [seed]. */
     live: z.boolean().default(false),
