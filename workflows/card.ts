@@ -49,5 +49,6 @@ export function card(matter: Matter): string {
     ),
     facts.latest ? `| Provider | \`${facts.latest.word}\` at ${when(facts.latest.at)} |` : '',
   ];
-  return rows.filter(Boolean).join('\n').replace('\n| | |', '\n\n| | |');
+  // The UI measures the card a line too low: what it cuts off is this one.
+  return `${rows.filter(Boolean).join('\n').replace('\n| | |', '\n\n| | |')}\n\n\u00a0`;
 }
