@@ -71,7 +71,8 @@ export async function unmatchedWebhook(input: UnmatchedInput): Promise<'adopted'
   const { match } = proxyActivities<MatchPorts>({
     taskQueue: TASK_QUEUE,
     startToCloseTimeout: '10s',
-    retry: { initialInterval: '5s', maximumInterval: '15m' },
+    // For tries lost to a crash; the others name their own delay, and count as attempts all the same.
+    retry: { initialInterval: '5s', backoffCoefficient: 1 },
     ...(shared ? { scheduleToCloseTimeout: patienceMs } : {}),
   });
 

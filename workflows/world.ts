@@ -36,8 +36,9 @@ const polls = (account: string, attemptMs: number): ActivityOptions => ({
   taskQueue: watchQueue(account),
   startToCloseTimeout: attemptMs,
   cancellationType: ActivityCancellationType.TRY_CANCEL,
-  // Only attempts lost to a crash or timeout follow this policy; all others name their own delay.
-  retry: { initialInterval: '5s', backoffCoefficient: 2, maximumInterval: '15m' },
+  // Only attempts lost to a crash or timeout follow this policy; all others name their own delay. Quiet polls count as
+  // attempts, so with a coefficient the poll after a crash would come the later, the longer the link has waited.
+  retry: { initialInterval: '5s', backoffCoefficient: 1 },
 });
 
 /** Every port with its queue, timeout and retries. `attemptMs` is the limit of one attempt. */
