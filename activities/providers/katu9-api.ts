@@ -50,11 +50,18 @@ const ERRORS: Readonly<Record<Step, Readonly<Record<number, readonly [ProviderEr
 /** Known by its text [seed] as well as by its status [assumed]. */
 const LIVE_LINK = /non-expired payment link already exists/i;
 const UNAUTHORIZED: Readonly<Record<string, readonly [string, string]>> = {
-  http_401: ['invalid_token', 'the token is not accepted'],
+  http_401: ['invalid_token', 'the token is not accepted: check token, and that environment is the one it is of'],
   http_403: [
     'merchant_not_active',
     'the merchant is not ACTIVE in this environment, or the token is another merchant’s',
   ],
+};
+
+/** What an operator can do about it, by code. */
+const TODO: Readonly<Record<string, string>> = {
+  invalid_parameters: 'the request or the account’s options have to change',
+  transaction_not_found: 'check merchantId and environment: another merchant or environment may have it',
+  payment_method_not_found: 'check the option paymentMethodId',
 };
 
 const STEPS: Readonly<Record<Step, string>> = {
@@ -238,7 +245,8 @@ export async function send(
     throw new ProviderError('refused', 'live_link_exists', said);
   }
   const [kind, code] = ERRORS[step][status] ?? (['refused', `http_${status}`] as const);
-  throw new ProviderError(kind, code, said);
+  const todo = TODO[code];
+  throw new ProviderError(kind, code, todo === undefined ? said : `${said}; ${todo}`);
 }
 
 export const mismatch = (what: string, found: string) =>
