@@ -275,7 +275,7 @@ function lostAt({ account, provider }: Desk): Lost {
   return {
     search: findByReference ? 'reference' : provider.findByIds ? 'ids' : 'none',
     repeatable: repeatable.includes('create'),
-    ...(findByReference || provider.lostCreate === undefined ? {} : { advice: provider.lostCreate }),
+    ...(findByReference || provider.lostAdvice === undefined ? {} : { advice: provider.lostAdvice }),
   };
 }
 

@@ -42,7 +42,7 @@ export interface Provider<Config = unknown> {
     attempt: CreateCall & { ids: readonly string[] },
   ): Promise<(Answer & { created: ProviderLink }) | undefined>;
   /** What a person does who has to find out what became of a create; for providers that cannot be searched. */
-  lostCreate?: string;
+  lostAdvice?: string;
   /** Reads the link, every payment of `known` and every id in `ids`. */
   inquire?(
     call: Call<Config>,

@@ -319,6 +319,62 @@ describe('create', () => {
   });
 });
 
+describe('a first step whose answer was lost', () => {
+  const OTHER = '0b5d5c6e-7d0a-4f2c-9e0e-2b9f1d0c3a44';
+  const find = (ids: string[], changes: Partial<Terms> = {}) =>
+    katu9.findByIds!(call, { terms: { ...terms, ...changes }, key: KEY, ids });
+  const mine = (changes: object = {}) =>
+    ok(transaction({ metadata: { reference: 'INV/2026/001', key: KEY }, ...changes }));
+
+  it('is found by the ids that its webhook named, and gets its link', async () => {
+    answers['GET /transaction'] = [no(404, 'Transaction not found'), mine()];
+    answers['POST /payment-link/generate'] = [ok({ paymentLink: paymentLink() })];
+    const found = await find([L, T]);
+    expect(found?.created).toEqual(link);
+    expect(statusFrom(found!.facts)).toBe('pending');
+    expect(calls()).toEqual(['GET /transaction', 'GET /transaction', 'POST /payment-link/generate']);
+  });
+
+  it.each([
+    ['live', {}, 'pending'],
+    ['over', { status: 'EXPIRED' }, 'expired'],
+  ])('is adopted with the link it has, if that is %s', async (_name, changes, status) => {
+    answers['GET /transaction'] = [mine({ paymentLink: paymentLink(changes) })];
+    const found = await find([T]);
+    expect(found?.created).toEqual(link);
+    expect(statusFrom(found!.facts)).toBe(status);
+    expect(calls()).toEqual(['GET /transaction']);
+  });
+
+  it.each([
+    ['another key', { metadata: { reference: 'INV/2026/001', key: 'payment-link/INV:create:other' } }],
+    ['no metadata', { metadata: undefined }],
+  ])('is not taken for a transaction with %s', async (_name, changes) => {
+    answers['GET /transaction'] = [mine({ id: OTHER, ...changes })];
+    expect(await find([OTHER])).toBeUndefined();
+    expect(calls()).toEqual(['GET /transaction']);
+  });
+
+  it('stays as it is when it takes no link any more, or would get one too late', async () => {
+    answers['GET /transaction'] = [mine({ status: 'FAILED' }), mine()];
+    answers['POST /payment-link/generate'] = [no(400, 'A FAILED transaction cannot have a new payment link', {})];
+    expect(await find([T])).toBeUndefined();
+    clock = NOW + 60 * MINUTE;
+    expect(await find([T])).toBeUndefined();
+    expect(calls()).toEqual(['GET /transaction', 'POST /payment-link/generate', 'GET /transaction']);
+  });
+
+  it('is not given up because it cannot be asked for', async () => {
+    answers['GET /transaction'] = [no(500, 'Internal error', {})];
+    expect(await errorOf(find([T]))).toMatchObject({ kind: 'unknown' });
+  });
+
+  it('leaves nothing to ask without ids', async () => {
+    expect(await find([])).toBeUndefined();
+    expect(calls()).toEqual([]);
+  });
+});
+
 describe('the second step', () => {
   it.each<[string, Scripted]>([
     ['a lost answer', { cut: true }],

@@ -52,7 +52,10 @@ const repeats = (kind: WriteKind) => (entry: Entry) => (entry.abilities.repeatab
 
 const ROWS: readonly [what: string, cell: (entry: Entry) => string][] = [
   ['says how a link stands (`inquire`)', (entry) => cell(entry, 'inquire')],
-  ['finds a link whose create answer was lost', (entry) => cell(entry, 'findByReference')],
+  [
+    'finds a link whose create answer was lost',
+    (entry) => (entry.provider.findByIds ? 'when a webhook named it' : cell(entry, 'findByReference')),
+  ],
   ['makes one link however often a create is repeated', repeats('create')],
   ['holds money for a later `capture`', (entry) => cell(entry, 'capture')],
   ['closes a link (`cancel`)', (entry) => cell(entry, 'cancel')],
@@ -69,7 +72,9 @@ const ROWS: readonly [what: string, cell: (entry: Entry) => string][] = [
 const CANNOT = `Where a column says ${no}, the engine does without:
 
 - *inquire*: a signed webhook is evidence by itself, and so are the entries of \`mark-paid\`. An unsigned one moves no money.
-- *finding a lost create*: the operation stays \`unknown\` until \`resolve-unknown\`.
+- *finding a lost create*: where a repeat makes no second link, it is sent once more, and is the question. Is the reference
+  taken by then, or may it not be repeated, the operation stays \`unknown\` until \`resolve-unknown\`; a paymob account may say
+  \`lostCreate: recreate\` instead: a second link is made under a reference of its own, and money on either counts.
 - *capture*: payments are taken at once; \`capture: manual\` is 422 \`not_supported\`.
 - *cancel*: the link is cancelled on our side alone, reads \`cancel_unconfirmed\`, and money that still comes is \`late_payment\`.
 - *refund*: 202 and \`refund_manual\` until somebody gives the money back and says so by \`mark-refunded\`.

@@ -62,6 +62,8 @@ export const beqelal = defineProvider<Config>({
   partial: { capture: false, refund: false },
   // create: `trace_number` is unique [seed]. cancel: what is deactivated stays so.
   repeatable: ['create', 'cancel'],
+  lostAdvice:
+    'look for the trace number in the portal, deactivate a link it has, say absent, and make the next link under another reference',
   statuses: {
     'create PROCESSED': 'created, nothing paid',
     ...Object.fromEntries(Object.entries(RESULT).map(([word, { docs }]) => [word, docs])),

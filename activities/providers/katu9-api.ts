@@ -94,7 +94,7 @@ export const ASSUMED = [
   'the five documented errors of the second step are 400, 401, 404, 409 and 500, in that order',
   'where a customer pays stands in url of the payment link; without it, in option payUrlTemplate',
   'x-katu9-merchant-id and x-katu9-environment go with every call, as with that for the balance',
-  'all status words, and that the transaction shows its payment link',
+  'all status words, and that the transaction shows its payment link and the metadata it was made with',
   'a payment link ends by itself at expiresAt, in whole minutes and after one at the earliest',
   'a webhook holds the payment link beside transactionId, nested or flat',
   'events about payments, should they come, are named transaction.…',

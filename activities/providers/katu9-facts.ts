@@ -23,6 +23,8 @@ export const transactionShape = z.object({
   amount,
   currency: text,
   status: text,
+  // [assumed] that what was sent is shown again.
+  metadata: z.object({ key: text }).optional().catch(undefined),
   // [assumed] that it is there, so an odd one must not hide what the transaction says of the money.
   paymentLink: paymentLinkShape.nullish().catch(undefined),
 });

@@ -10,8 +10,9 @@
  *   for it (`extend`) is another opening of the same link.
  * - A transaction has one live link; asking for another is a conflict [seed: text; 409 assumed]. So the second step may be
  *   repeated: at worst the conflict says that it happened, and the link is read. The first step may not: nothing dedupes
- *   it and nothing finds a transaction by our reference, so its lost answer stays unknown. What it left behind nobody can
- *   pay: no customer was ever given its address.
+ *   it, and nothing finds a transaction by our reference. Its webhook names it, though, with the metadata that was sent
+ *   [assumed]: a transaction that bears our key is ours, and the second step is made up for. Without that webhook a lost
+ *   answer stays unknown; what it left behind nobody can pay: no customer was ever given its address.
  * - No address for the payer is documented: `url` of the link, else an option's template [assumed].
  * - Status words are "string": the table in katu9-facts.ts is [assumed]. Errors are `{error:{message,details}}` [seed];
  *   the seed lists five without their HTTP statuses, read in the order of the usual ones [assumed].
@@ -24,7 +25,15 @@ import { closingOf, newestOpening } from '../../workflows/facts.ts';
 import type { Terms } from '../../workflows/link.ts';
 import { isSafeUrl, jsonNumber, minorOf, shaped } from '../answers.ts';
 import { optionPointer } from '../options.ts';
-import { defineProvider, type Problem, ProviderError, type ProviderLink } from '../provider.ts';
+import {
+  type Answer,
+  type Call,
+  type CreateCall,
+  defineProvider,
+  type Problem,
+  ProviderError,
+  type ProviderLink,
+} from '../provider.ts';
 import { verifyHexHmac } from '../signatures.ts';
 import {
   ASSUMED,
@@ -45,6 +54,10 @@ const CURRENCY = 'INR';
 /** The one option of a create request: which of the merchant's payment methods, as the document names it. */
 const OPTION = 'paymentMethodId';
 const uuid = z.uuid();
+
+/** For a person who has to find out. */
+const LOST =
+  'a transaction of it has the reference in its metadata, and cannot be paid, for nobody has its address: say absent, and make the link anew';
 
 export const katu9 = defineProvider<Config>({
   name: 'katu9',
@@ -114,6 +127,9 @@ export const katu9 = defineProvider<Config>({
     return { created, ...factsOf({ link: created, transaction: shown, known: {}, now, raw }) };
   },
 
+  findByIds: findNamed,
+  lostAdvice: LOST,
+
   async inquire(call, link, { known }) {
     // Before the call: what happens while it is answered belongs to a later read.
     const now = call.now();
@@ -157,6 +173,41 @@ export const katu9 = defineProvider<Config>({
     },
   },
 });
+
+/** The transaction that bears our key, among those that webhooks named, with the link it has or is given now. */
+async function findNamed(
+  call: Call<Config>,
+  { terms, key, ids }: CreateCall & { ids: readonly string[] },
+): Promise<(Answer & { created: ProviderLink }) | undefined> {
+  for (const named of ids) {
+    const now = call.now();
+    const found = await read(call, named).catch(unlessMissing);
+    if (found?.transaction.metadata?.key !== key) continue;
+    const { transaction, raw } = found;
+    const paymentLink = transaction.paymentLink ?? (await finish(call, transaction.id, terms));
+    if (!paymentLink) continue;
+    const created = linkOf(call.config, transaction.id, paymentLink, terms, 0);
+    return {
+      created,
+      ...factsOf({ link: created, transaction: { ...transaction, paymentLink }, known: {}, now, raw }),
+    };
+  }
+  return undefined;
+}
+
+/** The step that is missing; undefined where it is too late for it, or the transaction takes no link any more. */
+async function finish(call: Call<Config>, transactionId: string, terms: Terms): Promise<PaymentLink | undefined> {
+  const { expiresAt = 0 } = terms;
+  if (minutesUntil(expiresAt, call.now()) < 1) return undefined;
+  const made = await generate(call, transactionId, terms, expiresAt).catch(unlessMissing);
+  return made?.paymentLink;
+}
+
+/** What the provider does not have or does not want is not there; that it could not be asked says nothing. */
+function unlessMissing(error: unknown): undefined {
+  if (error instanceof ProviderError && (error.kind === 'not_found' || error.kind === 'refused')) return undefined;
+  throw error;
+}
 
 const id = z.string().min(1).max(200).optional().catch(undefined);
 const metadata = z.object({ reference: id }).optional().catch(undefined);

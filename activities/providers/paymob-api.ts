@@ -29,6 +29,11 @@ export const config = z
     live: z.boolean().default(false),
     /** Zone of `expires_at` [assumed: Egyptian timestamps in public examples carry no offset]. */
     zone: timeZone.default('Africa/Cairo'),
+    /**
+     * When the answer to a create was lost and its reference turns out to be taken: `park` leaves it to a person,
+     * `recreate` makes a second link under a reference of its own. Money on either counts.
+     */
+    lostCreate: z.enum(['park', 'recreate']).default('park'),
   })
   .refine(({ secretKey, live }) => (/sk_(live|test)_/.exec(secretKey)?.[1] ?? modeOf(live)) === modeOf(live), {
     path: ['live'],

@@ -175,6 +175,8 @@ function totalsOf(payment: Transaction): Totals | undefined {
 }
 
 export interface Seen {
+  /** The order of the link a customer has. */
+  order: string;
   /** Every known payment of the order and every one found now: transactions without a parent. */
   payments: readonly Transaction[];
   /** The one the order's inquiry led to. */
@@ -186,7 +188,7 @@ export interface Seen {
 }
 
 /** Facts of a whole read. The payment key is the original transaction: children are resolved before. */
-export function factsOf({ payments, newest, known, now, raw }: Seen): Answer {
+export function factsOf({ order: own, payments, newest, known, now, raw }: Seen): Answer {
   const moved: Record<string, Record<string, PaymentTotals>> = {};
   const totals: Record<string, Totals> = {};
   // All payments are read, so what is not shown of a currency is not there.
@@ -203,7 +205,7 @@ export function factsOf({ payments, newest, known, now, raw }: Seen): Answer {
   // An order nobody can pay any more: in a read, the only sign that the link was cancelled [assumed]. A hold that is
   // still there is not given back by that, so it is not over.
   const closed =
-    payments.some(({ order }) => order.is_cancel || order.is_canceled) &&
+    payments.some(({ order }) => order.id === own && (order.is_cancel || order.is_canceled)) &&
     !payments.some((payment) => rowOf(payment) === 'AUTHORIZED');
   const inFlight = payments.some((payment) => rowOf(payment) === 'PENDING');
   const word = newest ? rowOf(newest) : payments[0] ? rowOf(payments[0]) : UNTRIED;

@@ -14,51 +14,67 @@ export const transactionName = (id: string) => `transaction:${id}`;
 
 /**
  * Reads the order's last transaction, every known payment and whatever `ids` name. A payment nobody tried to make is
- * nothing; a transaction of another order is nothing to us.
+ * nothing; a transaction of another order is nothing to us. A link that was made twice has two orders: that of the orphan
+ * is asked for by its reference, and known once somebody has tried to pay it.
  */
 export async function observe(call: Call<Config>, link: ProviderLink, known: Facts, ids: string[]): Promise<Answer> {
   // Before the call: what happens while it is answered belongs to a later read.
   const now = call.now();
-  const order = link.handle?.order;
+  const { order, orphan } = link.handle ?? {};
   if (order === undefined) throw new RangeError('the link has no order');
   const raws: string[] = [];
   const payments = new Map<string, Transaction>();
-
-  const last = await lastOf(call, order);
-  raws.push(last.raw);
-  const newest = last.transaction && (await paymentOf(call, last.transaction, raws));
-  if (newest && newest.order.id !== order) throw mismatch('read', 'a transaction of another order');
-  if (newest) payments.set(newest.id, newest);
+  const own = await lastOf(call, { order_id: order }, raws);
+  if (own && own.payment.order.id !== order) throw mismatch('read', 'a transaction of another order');
+  const other = orphan === undefined ? undefined : await lastOf(call, { merchant_order_id: orphan }, raws);
+  const lasts = [own, other].filter((last) => last !== undefined);
+  const orders = new Set([order, ...lasts.map(({ payment }) => payment.order.id)]);
+  for (const { payment } of lasts) payments.set(payment.id, payment);
 
   for (const key of Object.keys(known.payments ?? {})) {
     if (payments.has(key)) continue;
     const payment = await transactionOf(call, key, raws);
-    if (payment.order.id !== order) throw mismatch('read', 'a transaction of another order');
+    if (!orders.has(payment.order.id)) throw mismatch('read', 'a transaction of another order');
     payments.set(key, payment);
   }
   for (const hinted of ids.flatMap((name) => /^transaction:(\d+)$/.exec(name)?.[1] ?? [])) {
-    if (payments.has(hinted) || hinted === last.transaction?.id) continue;
+    if (payments.has(hinted) || lasts.some((last) => last.id === hinted)) continue;
     const payment = await hintedPayment(call, hinted, raws);
-    if (payment?.order.id === order) payments.set(payment.id, payment);
+    if (payment && orders.has(payment.order.id)) payments.set(payment.id, payment);
   }
-  return factsOf({ payments: [...payments.values()], newest, known, now, raw: raws.join('\n') });
+  const newest = lasts[0]?.payment;
+  return factsOf({ order, payments: [...payments.values()], newest, known, now, raw: raws.join('\n') });
 }
 
-async function lastOf(call: Call<Config>, order: string): Promise<{ transaction?: Transaction; raw: string }> {
+type OrderName = { order_id: string } | { merchant_order_id: string };
+
+interface Last {
+  id: string;
+  /** The transaction itself, or what it is a child of. */
+  payment: Transaction;
+}
+
+/** The order's last transaction. */
+async function lastOf(call: Call<Config>, name: OrderName, raws: string[]): Promise<Last | undefined> {
   const path = '/api/ecommerce/orders/transaction_inquiry';
+  let found: { json: unknown; raw: string };
   try {
     const { json, raw } = await withToken(call, (token) => ({
       method: 'POST',
       path,
-      json: { auth_token: token, order_id: order },
+      json: { auth_token: token, ...name },
       secrets: [token],
     }));
-    return { transaction: shaped(transactionShape, json, 'inquiry'), raw };
+    found = { json, raw };
   } catch (error) {
+    if (!(error instanceof ProviderError) || error.code !== 'not_found') throw error;
     // Nobody has tried to pay [assumed: it answers with a transaction, and there is none].
-    if (error instanceof ProviderError && error.code === 'not_found') return { raw: 'no transaction' };
-    throw error;
+    raws.push('no transaction');
+    return undefined;
   }
+  raws.push(found.raw);
+  const transaction = shaped(transactionShape, found.json, 'inquiry');
+  return { id: transaction.id, payment: await paymentOf(call, transaction, raws) };
 }
 
 async function transactionOf(call: Call<Config>, id: string, raws: string[]): Promise<Transaction> {
