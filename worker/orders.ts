@@ -15,6 +15,8 @@ import {
 import type { FailureType, ProviderRefusal } from '../workflows/ports.ts';
 
 const DEADLINE_MS = 8_000;
+/** So that two workers stay within what the server takes. */
+const AT_ONCE = 5;
 /** A capture usually takes less than a second; one whose answer was lost is looked for some minutes. */
 const QUICK_TRIES = 60;
 
@@ -51,19 +53,23 @@ export function createOrders(client: Client): OrderPorts {
 }
 
 /**
- * One call after the other for each name. The server lets ten updates of a run be under way; an eleventh sets the
- * others back as well, so that many links at once would take seconds instead of milliseconds.
+ * A few calls at a time for each name. The server lets ten updates of a run be under way; an eleventh sets the others
+ * back as well, so that many links at once would take seconds instead of milliseconds.
  */
 function turns() {
-  const last = new Map<string, Promise<unknown>>();
-  return <T>(name: string, call: () => Promise<T>): Promise<T> => {
-    const mine = (last.get(name) ?? Promise.resolve()).then(call);
-    const over = mine
-      .catch(() => {})
-      .then(() => {
-        if (last.get(name) === over) last.delete(name);
-      });
-    last.set(name, over);
-    return mine;
+  const desks = new Map<string, { busy: number; waiting: (() => void)[] }>();
+  return async <T>(name: string, call: () => Promise<T>): Promise<T> => {
+    const desk = desks.get(name) ?? { busy: 0, waiting: [] };
+    desks.set(name, desk);
+    if (desk.busy < AT_ONCE) desk.busy += 1;
+    else await new Promise<void>((resolve) => desk.waiting.push(resolve));
+    try {
+      return await call();
+    } finally {
+      const next = desk.waiting.shift();
+      if (next) next();
+      else desk.busy -= 1;
+      if (desk.busy === 0) desks.delete(name);
+    }
   };
 }

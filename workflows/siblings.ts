@@ -23,15 +23,10 @@ type No = NonNullable<Operation['error']>;
 
 const orders = proxyActivities<OrderPorts>({
   taskQueue: TASK_QUEUE,
-  startToCloseTimeout: '10s',
+  // Many links that ask one order at once wait for each other.
+  startToCloseTimeout: '30s',
   retry: { initialInterval: '1s', maximumInterval: '1m' },
-});
-
-/** A claim that is given up must not take effect afterwards. */
-const claims = proxyActivities<Pick<OrderPorts, 'claimOrder'>>({
-  taskQueue: TASK_QUEUE,
-  startToCloseTimeout: '10s',
-  retry: { initialInterval: '1s', maximumInterval: '1m' },
+  // What became of a claim that is given up has to be known.
   cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 });
 
@@ -82,7 +77,7 @@ async function claim(run: Run): Promise<No | 'later' | undefined> {
     run.state.operations.some(({ kind, state }) => kind === 'cancel' && state === 'queued');
   const scope = new CancellationScope();
   const standing = scope.run(() =>
-    claims.claimOrder.executeWithOptions(
+    orders.claimOrder.executeWithOptions(
       { summary: `claim order ${orderReference}`, scheduleToCloseTimeout: patienceOf(run) },
       [{ orderReference, reference, turn }],
     ),
