@@ -314,12 +314,12 @@ function unite<V>(
   joinValues: (x: V, y: V) => V,
 ): Record<string, V> | undefined {
   if (!a || !b) return a ?? b;
-  const result: Record<string, V> = { ...a };
-  for (const [key, value] of Object.entries(b)) {
-    const known = result[key];
-    result[key] = known === undefined ? value : joinValues(known, value);
-  }
-  return result;
+  // Own keys only: a provider may have a word called `constructor`.
+  const shared = ([key, value]: [string, V]): [string, V] => [
+    key,
+    Object.hasOwn(a, key) ? joinValues(a[key]!, value) : value,
+  ];
+  return { ...a, ...Object.fromEntries(Object.entries(b).map(shared)) };
 }
 
 function compact(facts: Facts): Facts {
