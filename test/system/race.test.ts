@@ -1,0 +1,62 @@
+/** A cancel races the customer's payment: the provider decides, and the link says what it decided. */
+import { expect, it } from 'vitest';
+import { FORMS, pause } from '../../stack/shop.ts';
+import { fresh, openSystem, UNWATCHED, until } from './shared.ts';
+
+const { shop, linksWith } = await openSystem();
+// Nothing is lost here: an answer may take its time.
+const links = linksWith({ ...UNWATCHED, attemptMs: 20_000 });
+
+/** `npm run model` races a thousand times. */
+const RACES = Number(process.env.PERDURE_RACES ?? 24);
+const AT_ONCE = 24;
+const DESKS = [
+  { account: 'paymennt', currency: 'AED' },
+  { account: 'paymob', currency: 'EGP' },
+  { account: 'boomfi', currency: 'USD' },
+] as const;
+
+async function race(ordinal: number): Promise<'paid' | 'cancelled'> {
+  const { account, currency } = DESKS[ordinal % DESKS.length]!;
+  const reference = fresh('race');
+  const { link } = await links.create({ account, reference, amount: { minor: 10_050, currency } });
+  // A cancel has the longer way: the customer starts with it, or later.
+  const later = (ordinal % 12) * 50;
+  const [cancelled] = await Promise.all([
+    links.cancel(reference, {}).catch((error: Error) => error),
+    // The page refuses a closed link.
+    pause(later)
+      .then(() => shop.pay(link.url!, FORMS[account].good))
+      .catch(() => {}),
+  ]);
+  const settled = await until(
+    () => links.get(reference),
+    ({ status, operations }) => status !== 'pending' && operations.every(({ state }) => state !== 'running'),
+  );
+  await links.resync(reference);
+  const end = await links.get(reference);
+  const taken = (await shop.ledger(account, reference))
+    .filter(({ kind }) => kind === 'captured')
+    .reduce((sum, { amount = 0 }) => sum + amount, 0);
+  const what = `${reference}: ${JSON.stringify({ end, settled: settled.status, cancelled: String(cancelled) })}`;
+  expect(end.captured, what).toBe(taken);
+  expect(end.status, what).toBe(taken > 0 ? 'paid' : 'cancelled');
+  // Money that came after the provider had closed is told apart from money that kept it open.
+  if (
+    taken > 0 &&
+    end.operations.some(({ kind, state, actor }) => kind === 'cancel' && state === 'succeeded' && actor !== 'perdure')
+  ) {
+    expect(end.exceptions, what).toContain('late_payment');
+  }
+  return taken > 0 ? 'paid' : 'cancelled';
+}
+
+it(`one of the two wins, ${RACES} times`, { timeout: 60_000 + RACES * 1_000 }, async () => {
+  const ends: string[] = [];
+  for (let from = 0; from < RACES; from += AT_ONCE) {
+    const ordinals = Array.from({ length: Math.min(AT_ONCE, RACES - from) }, (_, index) => from + index);
+    ends.push(...(await Promise.all(ordinals.map(race))));
+  }
+  expect(ends).toHaveLength(RACES);
+  expect(new Set(ends)).toEqual(new Set(['paid', 'cancelled']));
+});
