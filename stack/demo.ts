@@ -8,7 +8,8 @@ import type { Accounts } from '../activities/accounts.ts';
 import { openShop, type Shop } from './shop.ts';
 import { onShutdown, shutdown } from './shutdown.ts';
 import { startStack } from './stack.ts';
-import { type Ended, take, WALKS } from './walks.ts';
+import { type Ended, take } from './walk.ts';
+import { WALKS } from './walks.ts';
 
 const OPERATIONS = ['create', 'capture', 'cancel', 'refund'];
 

@@ -6,7 +6,7 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { Client } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
-import type { Walk } from '../stack/walks.ts';
+import type { Walk } from '../stack/walk.ts';
 
 /** A history as Temporal's own tools write it. */
 export interface SavedHistory {
