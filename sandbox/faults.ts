@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { random } from './random.ts';
 
 /**
  * Faults a test orders in advance. Kinds without `after_commit` act before anything is committed, except `slow`, `html`
@@ -16,13 +17,15 @@ export const FAULT_KINDS = [
   'webhook_before_answer',
   'hold_before_commit',
   'hold_after_commit',
+  'duplicate',
 ] as const;
 
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
-/** The operation name of outgoing webhooks: not a call, so only some kinds apply. */
+/** The operation name of outgoing webhooks: not a call, so other kinds apply. */
 export const WEBHOOK_OPERATION = 'webhook';
-const WEBHOOK_KINDS: readonly FaultKind[] = ['timeout', 'reset', 'slow'];
+const WEBHOOK_KINDS: readonly FaultKind[] = ['timeout', 'reset', 'slow', 'duplicate'];
+const CALL_KINDS: readonly FaultKind[] = FAULT_KINDS.filter((kind) => kind !== 'duplicate');
 
 const HOUR_MS = 3_600_000;
 
@@ -34,6 +37,7 @@ const fields = z.strictObject({
   retryAfter: z.union([z.string(), z.number()], { error: 'must be a string or a number' }).optional(),
   delayMs: z.int().min(0).max(HOUR_MS).optional(),
   count: z.int().min(1).optional(),
+  times: z.int().min(2).max(100).optional(),
   rate: z.number().min(0).max(1).optional(),
   seed: z.int().optional(),
 });
@@ -41,13 +45,14 @@ const fields = z.strictObject({
 /**
  * An ordered fault.
  * - `operation`: one of the provider's, `*` for all of them, or `webhook` for outgoing webhooks: `timeout` and `reset` lose
- *   a delivery for good (nothing is sent, nothing retried), `slow` delays it.
+ *   a delivery for good (nothing is sent, nothing retried), `slow` delays it, `duplicate` sends it several times.
  * - `link`: only calls about this provider link id or merchant reference; without it, all.
  * - `status`: the answer of `status` (default 503) and `error_after_commit` (default 500).
  * - `retryAfter`: sent as `Retry-After` exactly as given, sense or nonsense.
  * - `delayMs`: how long `slow` waits (default 5 s), the pause after `webhook_before_answer` (default 0), and for
  *   `hold_*` and `timeout` an end to the wait (default: only `DELETE faults` or, for `timeout`, the caller's patience).
  * - `count`: how often it acts at most (default: until `DELETE faults`).
+ * - `times`: how often `duplicate` sends (default 2).
  * - `rate`: the share of matching calls it acts on (default all), drawn from `seed`, so a run can be repeated.
  */
 export type FaultRule = z.infer<typeof fields> & { id: number; seed: number };
@@ -136,17 +141,10 @@ function check(input: unknown, operations: readonly string[]) {
     .refine(({ operation, kind }) => operation !== WEBHOOK_OPERATION || WEBHOOK_KINDS.includes(kind), {
       path: ['kind'],
       error: `must be one of ${WEBHOOK_KINDS.join(', ')} for the operation ${WEBHOOK_OPERATION}`,
+    })
+    .refine(({ operation, kind }) => operation === WEBHOOK_OPERATION || CALL_KINDS.includes(kind), {
+      path: ['kind'],
+      error: `must be one of ${CALL_KINDS.join(', ')} for an operation of the API`,
     });
   return order.parse(input);
-}
-
-/** mulberry32: a small generator whose whole state is one seed. */
-function random(seed: number): () => number {
-  let state = seed | 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

@@ -3,7 +3,7 @@ import type { Hono } from 'hono';
 import type { Faults } from './faults.ts';
 import type { LedgerEntry } from './ledger.ts';
 import type { Store } from './store.ts';
-import type { Attempt, DeliveryOrder } from './webhooks.ts';
+import type { Attempt, Deliveries, DeliveryOrder } from './webhooks.ts';
 
 /** What the control plane can make happen to a link without the merchant or the customer doing anything. */
 export const ACTIONS = [
@@ -63,6 +63,7 @@ export interface SandboxProvider {
   /** Names that faults may use. */
   operations: readonly string[];
   faults: Faults;
+  deliveries: Pick<Deliveries, 'tally'>;
   ledger: { entries: readonly LedgerEntry[] };
   /** Provider link id of an id or merchant reference (the newest link of that reference). */
   find(linkOrReference: string): string | undefined;

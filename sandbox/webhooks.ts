@@ -32,11 +32,20 @@ export interface DeliveryOrder {
 /** The first attempt's HTTP status, `unreachable`, or `lost` to a fault. */
 export type Attempt = number | 'unreachable' | 'lost';
 
+/** What became of all attempts, and of whose news a listener has taken. */
+export interface Tally {
+  /** Answered 2xx, answered otherwise, not answered, lost to a fault. */
+  attempts: Record<'accepted' | 'refused' | 'unreachable' | 'lost', number>;
+  /** Link → the state it was in at this instant (RFC 3339) is the newest a listener has answered 2xx to. */
+  accepted: Record<string, string>;
+}
+
 export interface Deliveries {
   /** Sends, and resolves to the first attempts; retries go on behind. With `delayMs` it resolves at once, to nothing. */
   send(notice: Notice, order?: DeliveryOrder): Promise<Attempt[]>;
   /** The newest notice of a link. */
   latest(link: string): Notice | undefined;
+  tally(): Tally;
   /** Resolves when no first attempt about the link is under way. */
   quiet(link: string): Promise<void>;
   close(): void;
@@ -64,6 +73,9 @@ export function createDeliveries(options: DeliveryOptions): Deliveries {
   const { faults, log, retryMs = RETRY_MS, timeoutMs = TIMEOUT_MS } = options;
   const closing = new AbortController();
   const newest = new Map<string, Notice>();
+  const madeAt = new WeakMap<Notice, number>();
+  const attempts: Tally['attempts'] = { accepted: 0, refused: 0, unreachable: 0, lost: 0 };
+  const accepted = new Map<string, number>();
   const underWay = new Map<string, Set<Promise<unknown>>>();
 
   const pause = (ms: number) => sleep(ms, undefined, { ref: false, signal: closing.signal });
@@ -71,7 +83,15 @@ export function createDeliveries(options: DeliveryOptions): Deliveries {
   async function attempt(notice: Notice, to: Subscriber): Promise<Attempt> {
     const fault = faults.take(WEBHOOK_OPERATION, notice.names);
     if (fault?.kind === 'slow') await pause(fault.delayMs ?? TIMEOUT_MS);
-    else if (fault) return 'lost';
+    else if (fault?.kind === 'duplicate') for (let copy = 1; copy < (fault.times ?? 2); copy++) void post(notice, to);
+    else if (fault) {
+      attempts.lost++;
+      return 'lost';
+    }
+    return post(notice, to);
+  }
+
+  async function post(notice: Notice, to: Subscriber): Promise<Attempt> {
     try {
       const response = await fetch(to.address, {
         method: 'POST',
@@ -81,8 +101,14 @@ export function createDeliveries(options: DeliveryOptions): Deliveries {
         signal: AbortSignal.any([closing.signal, AbortSignal.timeout(timeoutMs)]),
       });
       await response.body?.cancel();
+      if (!response.ok) attempts.refused++;
+      else {
+        attempts.accepted++;
+        accepted.set(notice.link, Math.max(accepted.get(notice.link) ?? 0, madeAt.get(notice) ?? 0));
+      }
       return response.status;
     } catch {
+      attempts.unreachable++;
       return 'unreachable';
     }
   }
@@ -123,6 +149,9 @@ export function createDeliveries(options: DeliveryOptions): Deliveries {
 
   return {
     async send(notice, { webhook = 'now', times = 1, delayMs = 0 } = {}) {
+      const known = newest.get(notice.link);
+      // What is sent again tells of what was then.
+      madeAt.set(notice, (known?.body === notice.body && madeAt.get(known)) || Date.now());
       newest.set(notice.link, notice);
       if (webhook === 'never') return [];
       const copies = Array.from({ length: times }, () => notice.subscribers.filter((to) => to.live())).flat();
@@ -134,6 +163,10 @@ export function createDeliveries(options: DeliveryOptions): Deliveries {
       return [];
     },
     latest: (link) => newest.get(link),
+    tally: () => ({
+      attempts: { ...attempts },
+      accepted: Object.fromEntries([...accepted].map(([link, at]) => [link, new Date(at).toISOString()])),
+    }),
     async quiet(link) {
       await Promise.allSettled(underWay.get(link) ?? []);
     },

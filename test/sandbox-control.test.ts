@@ -4,6 +4,7 @@ import { Hono } from 'hono';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loopbackOnly } from '../sandbox/loopback.ts';
 import { type Sandbox, startSandbox } from '../sandbox/server.ts';
+import type { Tally } from '../sandbox/webhooks.ts';
 import { linkBody, sandboxMerchant, until, webhookListener } from './sandbox-merchant.ts';
 
 let sandbox: Sandbox;
@@ -153,6 +154,40 @@ describe('actions', () => {
     expect(told(id)).toEqual(['PAID']);
     await shop.control('DELETE', 'faults');
   });
+
+  it('sends a webhook several times by fault', async () => {
+    const { id, redirectUrl } = await shop.create(LONG);
+    await shop.fault({ operation: 'webhook', kind: 'duplicate', times: 4, link: id, count: 1 });
+    await shop.pay(redirectUrl);
+    await until('all copies are heard', () => told(id).length === 4);
+    await shop.control('DELETE', 'faults');
+  });
+
+  it('tells which state of a link a listener has taken, and how many tries came to nothing', async () => {
+    const tally = async () => (await shop.control('GET', 'deliveries')).body as Tally;
+    const before = (await tally()).attempts;
+    const { id } = await shop.create(LONG);
+    await shop.fault({ operation: 'webhook', kind: 'reset', link: id, count: 1 });
+    await shop.control('POST', `links/${id}/pay`);
+    expect((await tally()).accepted[id]).toBeUndefined();
+    const paidBy = new Date().toISOString();
+    listener.answers.push(500);
+    expect((await shop.control('POST', 'webhooks/resend', { link: id })).body.webhooks).toEqual([500]);
+    await until('the second try', async () => (await tally()).accepted[id] !== undefined);
+    const { attempts, accepted } = await tally();
+    // Sent again it tells of what was then, not of now.
+    expect(accepted[id]! <= paidBy).toBe(true);
+    expect([attempts.lost - before.lost, attempts.refused - before.refused]).toEqual([1, 1]);
+    expect(attempts.accepted).toBe(before.accepted + 1);
+    await shop.control('DELETE', 'faults');
+  });
+
+  it('shows the ledger of one reference', async () => {
+    const { id, orderId } = await shop.create(LONG);
+    await shop.create(LONG);
+    const { body } = await shop.control('GET', `ledger?reference=${orderId}`);
+    expect(body.entries).toMatchObject([{ kind: 'created', link: id, reference: orderId }]);
+  });
 });
 
 describe('bad input', () => {
@@ -178,7 +213,7 @@ describe('bad input', () => {
       'faults',
       { operation: 'create', kind: 'fire' },
       400,
-      'kind: must be one of timeout, reset, drop_after_commit, error_after_commit, status, html, truncated, slow, webhook_before_answer, hold_before_commit, hold_after_commit',
+      'kind: must be one of timeout, reset, drop_after_commit, error_after_commit, status, html, truncated, slow, webhook_before_answer, hold_before_commit, hold_after_commit, duplicate',
     ],
     [
       'POST',
@@ -192,7 +227,14 @@ describe('bad input', () => {
       'faults',
       { operation: 'webhook', kind: 'html' },
       400,
-      'kind: must be one of timeout, reset, slow for the operation webhook',
+      'kind: must be one of timeout, reset, slow, duplicate for the operation webhook',
+    ],
+    [
+      'POST',
+      'faults',
+      { operation: 'create', kind: 'duplicate' },
+      400,
+      'kind: must be one of timeout, reset, drop_after_commit, error_after_commit, status, html, truncated, slow, webhook_before_answer, hold_before_commit, hold_after_commit for an operation of the API',
     ],
     [
       'POST',

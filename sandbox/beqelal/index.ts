@@ -84,6 +84,7 @@ export function beqelal(store: Store, around: Surroundings, { minuteMs = 60_000 
     app,
     operations: OPERATIONS,
     faults,
+    deliveries,
     ledger: shelf.ledger,
     find: (linkOrReference) => (links.byId(linkOrReference) ?? links.byTrace(linkOrReference))?.id,
     act: (id, action, input) => happen(id, transitions[action](input), input, STALE[action]),

@@ -72,6 +72,7 @@ export function boomfi(store: Store, around: Surroundings): SandboxProvider {
     app,
     operations: OPERATIONS,
     faults,
+    deliveries,
     ledger: shelf.ledger,
     find: (linkOrReference) => (paylinks.byId(linkOrReference) ?? paylinks.byReference(linkOrReference))?.id,
     act: (id, action, input) => happen(id, transitions[action](input), input),

@@ -81,6 +81,7 @@ export function katu9(store: Store, around: Surroundings, options: Katu9Options)
     app,
     operations: OPERATIONS,
     faults,
+    deliveries,
     ledger: shelf.ledger,
     find: (named) => (transactions.byId(named) ?? transactions.byLink(named) ?? transactions.byReference(named))?.id,
     act: (link, action, input) => act(link, transitions[action](input)),

@@ -67,6 +67,7 @@ export function paymennt(store: Store, around: Surroundings, { minuteMs = 60_000
     app,
     operations: OPERATIONS,
     faults,
+    deliveries,
     ledger: shelf.ledger,
     find: (linkOrReference) => (checkouts.byId(linkOrReference) ?? checkouts.byOrder(linkOrReference))?.id,
     async act(link, action, input) {

@@ -101,6 +101,7 @@ export function paymob(store: Store, around: Surroundings, options: PaymobOption
     app,
     operations: OPERATIONS,
     faults,
+    deliveries,
     ledger: shelf.ledger,
     find(named) {
       const number = Number(named);

@@ -207,6 +207,7 @@ export const sandbox: OpenProvider = (store, { publicUrl, log, webhookRetryMs })
     app,
     operations: OPERATIONS,
     faults,
+    deliveries,
     ledger: shelf.ledger,
     find: (linkOrReference) => (all.has(linkOrReference) ? linkOrReference : newest(linkOrReference)),
     async act(id, action, input) {
