@@ -105,15 +105,16 @@ describe('as a process', () => {
 describe('create', () => {
   it('makes a link from flags, and shows the same to the same request', async () => {
     const metadata = ['--metadata', 'order=7', '--metadata', 'a=b=c'];
-    const more = ['--reference', 'CLI-flags', '--email', 'a@example.com', ...metadata];
+    const more = ['--reference', 'CLI-flags', '--order', 'CLI/debt', '--email', 'a@example.com', ...metadata];
     const first = await perdure(['create', ...flags, ...more]);
     expect(first).toMatchObject({ code: 0, err: '' });
     expect(first.out).toMatch(/^created\n/);
     expect(first.out).toMatch(/^amount +10\.50 AED$/m);
     expect(first.out).toMatch(/^status +pending$/m);
+    expect(first.out).toMatch(/^order +CLI\/debt$/m);
     expect(await json(['create', ...flags, ...more])).toMatchObject({
       created: false,
-      link: { reference: 'CLI-flags', amount: 1050, metadata: { order: '7', a: 'b=c' } },
+      link: { reference: 'CLI-flags', orderReference: 'CLI/debt', amount: 1050, metadata: { order: '7', a: 'b=c' } },
     });
   });
 

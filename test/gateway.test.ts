@@ -6,6 +6,7 @@ import {
   NotAllowed,
   NotFound,
   NotSupported,
+  OrderAlreadyPaid,
   PaymentLinks,
   ProviderRefused,
   ReferenceConflict,
@@ -119,6 +120,7 @@ describe('commands', () => {
     [new ProviderRefused('too_late', 'no'), 422, 'provider_refused', { provider: { code: 'too_late', message: 'no' } }],
     [new ProviderRefused('provider_unavailable', 'no connection'), 503, 'unavailable', { detail: 'no connection' }],
     [new ReferenceConflict('other terms'), 409, 'reference_conflict', {}],
+    [new OrderAlreadyPaid('paid through INV-0'), 409, 'order_already_paid', { detail: 'paid through INV-0' }],
     [new NotFound('INV-1'), 404, 'not_found', {}],
     [new Unavailable('Temporal is away'), 503, 'unavailable', {}],
   ];

@@ -41,6 +41,7 @@ describe('parse', () => {
     ['a reference of 101 characters', { ...valid, reference: 'x'.repeat(101) }, 422, '/reference', 'at most 100'],
     ['a reference that is a path step', { ...valid, reference: '..' }, 422, '/reference', 'must not be'],
     ['a reference with a space', { ...valid, reference: 'a b' }, 422, '/reference', 'may contain only'],
+    ['an order with a space', { ...valid, orderReference: 'a b' }, 422, '/orderReference', 'may contain only'],
     ['a redirect that runs code', { ...valid, redirectUrl: 'javascript:alert(1)' }, 422, '/redirectUrl', 'https'],
     ['an unknown word', { ...valid, capture: 'later' }, 422, '/capture', 'must be one of'],
     ['no e-mail address', { ...valid, customer: { email: 'x' } }, 422, '/customer/email', 'e-mail address'],
@@ -119,6 +120,7 @@ describe('termsHash', () => {
     ['customer', { customer: { name: 'A' } }],
     ['metadata', { metadata: { a: 'b' } }],
     ['policies', { policies: { graceSeconds: 1 } }],
+    ['order', { orderReference: 'debt' }],
   ])('differs with another %s', (_, change) => {
     expect(hash(change)).not.toBe(hash({}));
   });
