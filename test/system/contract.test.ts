@@ -4,7 +4,7 @@ import { MERCHANTS } from '../../sandbox/paymennt/merchants.ts';
 import { pause } from '../../stack/shop.ts';
 import { AED, fresh, openSystem } from './shared.ts';
 
-const { stack, shop, client, events, eventsAtRest, handle, linksWith } = await openSystem();
+const { stack, shop, client, events, eventsAtRest, handle, linksWith, registrationOf } = await openSystem();
 
 const request = (reference: string, more: object = {}) => ({
   account: 'paymennt',
@@ -12,21 +12,6 @@ const request = (reference: string, more: object = {}) => ({
   amount: AED(10_050),
   ...more,
 });
-
-/** The webhook registration the gateway made at start: the same address again is the same registration. */
-async function registration(): Promise<{ hmacKey: string }> {
-  const merchant = MERCHANTS.find(({ name }) => name === 'paymennt')!;
-  const registered = await fetch(`${stack.sandboxUrl}/paymennt/mer/v2.0/webhooks`, {
-    method: 'POST',
-    headers: {
-      'content-type': 'application/json',
-      'x-paymennt-api-key': merchant.apiKey,
-      'x-paymennt-api-secret': merchant.apiSecret,
-    },
-    body: JSON.stringify({ address: `${stack.webhookUrl}/webhooks/paymennt` }),
-  });
-  return ((await registered.json()) as { result: { hmacKey: string } }).result;
-}
 
 async function paidLink(name: string, more: object = {}) {
   const reference = fresh(name);
@@ -169,17 +154,20 @@ describe('commands', () => {
     expect(body).toMatchObject({ refunded: 10_000, status: 'partially_refunded' });
   });
 
-  it.each(['extend', 'acknowledge', 'mark-paid', 'mark-refunded'])('%s is not for this link and says so', async (verb) => {
-    const link = await paidLink('later');
-    const bodies: Record<string, object> = {
-      extend: { expiresAt: new Date(Date.now() + 7_200_000).toISOString() },
-      acknowledge: { exception: 'late_payment', reason: 'seen' },
-      'mark-paid': { amount: AED(5) },
-      'mark-refunded': { amount: AED(5) },
-    };
-    const answer = await shop.order(link.reference, verb, bodies[verb]);
-    expect(answer).toMatchObject({ status: 409, body: { code: 'not_allowed' } });
-  });
+  it.each(['extend', 'acknowledge', 'mark-paid', 'mark-refunded'])(
+    '%s is not for this link and says so',
+    async (verb) => {
+      const link = await paidLink('later');
+      const bodies: Record<string, object> = {
+        extend: { expiresAt: new Date(Date.now() + 7_200_000).toISOString() },
+        acknowledge: { exception: 'late_payment', reason: 'seen' },
+        'mark-paid': { amount: AED(5) },
+        'mark-refunded': { amount: AED(5) },
+      };
+      const answer = await shop.order(link.reference, verb, bodies[verb]);
+      expect(answer).toMatchObject({ status: 409, body: { code: 'not_allowed' } });
+    },
+  );
 });
 
 describe('webhooks', () => {
@@ -198,7 +186,7 @@ describe('webhooks', () => {
   });
 
   it('with a flipped byte is refused and starts nothing', async () => {
-    const { hmacKey } = await registration();
+    const { hmacKey } = await registrationOf('paymennt');
     const link = await paidLink('forged');
     const before = await eventsAtRest(link.reference);
     const body = JSON.stringify({ id: link.providerLinkId, orderId: link.reference, status: 'REFUNDED' });
@@ -248,7 +236,7 @@ describe('webhooks', () => {
 
   it('that find no link can be dismissed by an operator', async () => {
     const about = fresh('nobody');
-    const { hmacKey } = await registration();
+    const { hmacKey } = await registrationOf('paymennt');
     const body = JSON.stringify({ id: about, orderId: about, status: 'PAID' });
     const signature = createHmac('sha256', hmacKey).update(body).digest('hex');
     const answer = await fetch(`${stack.webhookUrl}/webhooks/paymennt`, {

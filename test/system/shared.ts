@@ -1,6 +1,7 @@
 import { Client, Connection } from '@temporalio/client';
 import { afterAll, inject } from 'vitest';
 import { PaymentLinks } from '../../client/index.ts';
+import { MERCHANTS } from '../../sandbox/paymennt/merchants.ts';
 import { openShop, pause } from '../../stack/shop.ts';
 import { workflowIdOf } from '../../workflows/messages.ts';
 import type { Timing } from '../../workflows/state.ts';
@@ -36,6 +37,20 @@ export async function openSystem() {
     client,
     /** Links with waits of their own, past the gateway. */
     linksWith: (timing: Partial<Timing>) => new PaymentLinks(client, { timing }),
+    /** The webhook registration the gateway made at start: the same address again is the same registration. */
+    async registrationOf(account: string): Promise<{ hmacKey: string }> {
+      const merchant = MERCHANTS.find(({ name }) => name === account)!;
+      const registered = await fetch(`${stack.sandboxUrl}/paymennt/mer/v2.0/webhooks`, {
+        method: 'POST',
+        headers: {
+          'content-type': 'application/json',
+          'x-paymennt-api-key': merchant.apiKey,
+          'x-paymennt-api-secret': merchant.apiSecret,
+        },
+        body: JSON.stringify({ address: `${stack.webhookUrl}/webhooks/${account}` }),
+      });
+      return ((await registered.json()) as { result: { hmacKey: string } }).result;
+    },
     handle: (reference: string) => client.workflow.getHandle(workflowIdOf(reference)),
     /**
      * Orders a fault of the paymennt sandbox. Files share it: give every fault its `link` and `count`, and never delete
