@@ -7,23 +7,26 @@
  *
  *     npx tsx test/save-history.ts --all
  *
- * Anew only while nobody runs the code: a history saved before a change is what proves that the change is safe.
+ * or only those that are not saved yet, with `--missing`. Anew only while nobody runs the code: a history saved before a change is what proves that the change is safe.
  */
 import { connectClient, PaymentLinks } from '../client/index.ts';
 import { openShop, pause } from '../stack/shop.ts';
 import { onShutdown, shutdown } from '../stack/shutdown.ts';
-import { type Stack, startStack } from '../stack/stack.ts';
+import { startStack } from '../stack/stack.ts';
 import { take } from '../stack/walk.ts';
 import { WALKS } from '../stack/walks.ts';
 import { workflowIdOf } from '../workflows/messages.ts';
 import { TIMING } from '../workflows/state.ts';
-import { forgetHistories, nameOf, saveHistory, walkName } from './corpus.ts';
+import { forgetHistories, nameOf, savedHistories, saveHistory, walkName } from './corpus.ts';
+import { type Life, ORDER_LIVES } from './order-lives.ts';
 
 const MINUTE_MS = 300;
 const AMOUNT = { minor: 10_050, currency: 'AED' };
 
 /** Lives the demo does not show. */
-const LIVES: Record<string, (stack: Stack, reference: string) => Promise<unknown>> = {
+const LIVES: Record<string, Life> = {
+  ...ORDER_LIVES,
+
   async 'capture answer lost'(stack, reference) {
     const shop = openShop(stack);
     const { link } = await stack.links.create({ ...HELD, reference });
@@ -80,26 +83,31 @@ const LIVES: Record<string, (stack: Stack, reference: string) => Promise<unknown
 const TAKEN = { account: 'paymennt', amount: AMOUNT };
 const HELD = { account: 'paymennt-hold', amount: AMOUNT, capture: 'manual' as const };
 
-async function saveAll(): Promise<void> {
+async function saveAll({ anew }: { anew: boolean }): Promise<void> {
+  const saved = anew ? [] : [...(await savedHistories()).keys()];
+  const isMissing = (name: string) => !saved.some((known) => known === name || known.startsWith(`${name}-run-`));
   const stack = await startStack({ minuteMs: MINUTE_MS, timing: { cadence: { ...TIMING.cadence, jitter: 0 } } });
   onShutdown(() => stack.stop());
   const shop = openShop(stack);
   const save = (reference: string, name: string) => saveHistory(stack.client, workflowIdOf(reference), name);
-  await forgetHistories();
-  const saved = await Promise.all([
-    ...WALKS.map(async (walk, index) => {
+  if (anew) await forgetHistories();
+  const lives = Object.entries(LIVES).filter(([name]) => isMissing(nameOf(name)));
+  const added = await Promise.all([
+    ...WALKS.filter((walk) => isMissing(walkName(walk))).map(async (walk, index) => {
       const reference = `walk/${index + 1}`;
       const { differences } = await take(shop, walk, reference, () => {});
       if (differences.length > 0) throw new Error(`${walkName(walk)}: ${differences.join('; ')}`);
       return save(reference, walkName(walk));
     }),
-    ...Object.entries(LIVES).map(async ([name, live], index) => {
+    ...lives.map(async ([name, live], index) => {
       const reference = `life/${index + 1}`;
-      await live(stack, reference);
-      return save(reference, nameOf(name));
+      const others = new Map<string, string>();
+      await live(stack, reference, (role, workflowId) => others.set(role, workflowId));
+      const more = [...others].map(([role, id]) => saveHistory(stack.client, id, nameOf(`${name} ${role}`)));
+      return [await save(reference, nameOf(name)), ...(await Promise.all(more))].flat();
     }),
   ]);
-  console.log(`${saved.flat().length} histories saved`);
+  console.log(`${added.flat().length} histories saved`);
 }
 
 async function saveOne(workflowId: string, name: string): Promise<void> {
@@ -109,9 +117,9 @@ async function saveOne(workflowId: string, name: string): Promise<void> {
 }
 
 async function main([first, second, ...more]: string[]): Promise<void> {
-  if (first === '--all' && second === undefined) return saveAll();
+  if ((first === '--all' || first === '--missing') && second === undefined) return saveAll({ anew: first === '--all' });
   if (!first || first.startsWith('-') || !second || more.length > 0) {
-    throw new Error('usage: save-history.ts <workflow id> <name>, or save-history.ts --all');
+    throw new Error('usage: save-history.ts <workflow id> <name>, or save-history.ts --all or --missing');
   }
   return saveOne(first, second);
 }
