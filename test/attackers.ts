@@ -101,7 +101,7 @@ export function bodyOf(provider: ProviderName, reference: string): object {
   const id = IDS[provider];
   switch (provider) {
     case 'beqelal':
-      return { id, trace_number: reference, status: 'COMPLETED', amount: 100.5, transaction_id: `T${id}` };
+      return { id, trace_number: reference, status: 'PROCESSED', amount: 100.5, transaction_id: `T${id}` };
     case 'boomfi':
       return {
         event: 'Payment.Updated',

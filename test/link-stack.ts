@@ -1,11 +1,12 @@
 /** A real server and real workers around a scripted provider, for tests of the client. */
 import { Client, Connection } from '@temporalio/client';
-import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { NativeConnection, Worker } from '@temporalio/worker';
 import { startTemporal } from '../stack/temporal.ts';
 import { workflowBundle } from '../worker/bundle.ts';
 import { createMatch } from '../worker/match.ts';
 import { createOrders } from '../worker/orders.ts';
 import { accountQueue, TASK_QUEUE, watchQueue } from '../workflows/messages.ts';
+import { quietRuntime } from './quiet-runtime.ts';
 import { type ScriptedProvider, scriptedProvider } from './scripted-provider.ts';
 
 export const ACCOUNT = 'scripted';
@@ -21,11 +22,7 @@ export interface LinkStack {
 }
 
 export async function startLinkStack(): Promise<LinkStack> {
-  // Workers announce their start and end, and runs that tests stop are warned about.
-  Runtime.install({
-    logger: new DefaultLogger('ERROR'),
-    telemetryOptions: { logging: { filter: { core: 'ERROR', other: 'ERROR' }, forward: {} } },
-  });
+  quietRuntime();
   const server = await startTemporal({ env: { ...process.env, TEMPORAL_ADDRESS: undefined } });
   const { address, namespace, env } = server;
   const connection = await Connection.connect({ address });

@@ -1,19 +1,16 @@
-import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import { Worker } from '@temporalio/worker';
 import { DeterminismViolationError } from '@temporalio/workflow';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { WALKS } from '../stack/walks.ts';
 import { workflowBundle } from '../worker/bundle.ts';
 import { type SavedHistory, savedHistories, walkName } from './corpus.ts';
+import { quietRuntime } from './quiet-runtime.ts';
 
 const saved = await savedHistories();
 let replay: (histories: Map<string, SavedHistory>) => Promise<Map<string, unknown>>;
 
 beforeAll(async () => {
-  // A replay that fails, as one has to, is logged as an accident.
-  Runtime.install({
-    logger: new DefaultLogger('ERROR'),
-    telemetryOptions: { logging: { filter: { core: 'ERROR', other: 'ERROR' }, forward: {} } },
-  });
+  quietRuntime();
   const options = { workflowBundle: await workflowBundle() };
   replay = async (histories) => {
     const given = [...histories].map(([workflowId, history]) => ({ workflowId, history }));

@@ -1,8 +1,9 @@
 /** Whatever comes at once, a worker that takes a link over must get from its history to where it stands. */
-import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import { Worker } from '@temporalio/worker';
 import { expect, it } from 'vitest';
 import { pause } from '../../stack/shop.ts';
 import { workflowBundle } from '../../worker/bundle.ts';
+import { quietRuntime } from '../quiet-runtime.ts';
 import { AED, fresh, openSystem } from './shared.ts';
 
 const { shop, handle, linksWith, fault } = await openSystem();
@@ -32,10 +33,7 @@ async function liveUnderPressure(ordinal: number): Promise<string> {
 
 // One failure in many tries is a failure.
 it('a link that is read, paid and commanded at once replays', { retry: 0 }, async () => {
-  Runtime.install({
-    logger: new DefaultLogger('ERROR'),
-    telemetryOptions: { logging: { filter: { core: 'ERROR', other: 'ERROR' }, forward: {} } },
-  });
+  quietRuntime();
   const lived = await Promise.allSettled(Array.from({ length: LINKS }, (_, ordinal) => liveUnderPressure(ordinal)));
   const references = lived.flatMap((life) => (life.status === 'fulfilled' ? [life.value] : []));
   expect(references.length).toBeGreaterThan(LINKS / 2);
