@@ -197,3 +197,24 @@ describe('a worker killed while the provider holds its answers', { retry: 0 }, (
     expect(new Set(made.map(({ providerLinkId }) => providerLinkId)).size).toBe(victims.length);
   });
 });
+
+describe('a worker killed while it polls', { retry: 0 }, () => {
+  it('is no reason to poll late, however many quiet polls there were before', async () => {
+    const reference = 'crash/poll';
+    const often = { rows: [], thenEverySeconds: 0.05, jitter: 0 };
+    const hasty = new PaymentLinks(stack.client, { timing: { attemptMs: 2_000, cadence: often } });
+    const { link } = await hasty.create({ account: 'paymennt', reference, amount: AMOUNT });
+    // Ten are only counted, the next is held: by then an exponential wait would be of an hour and more.
+    const polls = { operation: 'inquire', link: link.providerLinkId };
+    await shop.control('POST', '/paymennt/faults', { ...polls, kind: 'slow', delayMs: 0, count: 10 });
+    await shop.control('POST', '/paymennt/faults', { ...polls, kind: 'hold_before_commit', count: 1 });
+    await expect.poll(held, { timeout: 20_000 }).toHaveLength(1);
+
+    worker.kill('SIGKILL');
+    await worker.exited;
+    expect(await shop.control('DELETE', '/paymennt/faults')).toEqual({ released: 1 });
+    await shop.control('POST', `/paymennt/links/${link.providerLinkId}/pay`, { webhook: 'never' });
+    worker = await startWorker();
+    expect(await shop.until(reference, ({ status }) => status === 'paid', 30_000)).toMatchObject({ status: 'paid' });
+  }, 90_000);
+});
