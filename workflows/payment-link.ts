@@ -34,7 +34,7 @@ export async function paymentLink(input: LinkInput): Promise<Link> {
       await waitForPayment(run);
       await close(run);
       await decideOnHold(run);
-      await giveBack(run);
+      giveBack(run);
       await watchForLateMoney(run);
       await stayForRefunds(run);
     }
@@ -110,7 +110,7 @@ async function decideOnHold(run: Run): Promise<void> {
 }
 
 /** What must not be kept, late money or more than was due, goes back where the merchant said so. */
-async function giveBack(run: Run): Promise<void> {
+function giveBack(run: Run): void {
   for (let due = returnDue(run.matter); due; due = returnDue(run.matter)) run.giveBack(due);
 }
 

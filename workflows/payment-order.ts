@@ -93,26 +93,30 @@ export const order = defineQuery<OrderState>('order');
  */
 export async function paymentOrder(input: OrderInput): Promise<Required<Standing>> {
   const state: OrderState = input.state ?? { links: [], joined: 0 };
-  listen(state, input.orderReference);
+  let heard = false;
+  listen(state, input.orderReference, () => {
+    heard = true;
+  });
   const untold = () => state.links.filter(({ reference, told }) => state.winner && reference !== state.winner && !told);
   const over = () => state.joined > 0 && state.links.length === 0;
   // To stop it would be to forget who has won.
   return CancellationScope.nonCancellable(async () => {
     for (;;) {
-      setCurrentDetails(card(state, input.orderReference));
-      await condition(() => untold().length > 0 || over() || historyIsLong(input));
+      heard = false;
       await Promise.all(untold().map((link) => tell(state, link)));
-      if (untold().length > 0) continue;
+      setCurrentDetails(card(state, input.orderReference));
       if (over()) return ended(state, input.orderReference);
+      // Asked only after what stands in the history: an update that was rejected leaves nothing a replay could see.
       if (historyIsLong(input)) return continueAsNew<typeof paymentOrder>({ ...input, state });
+      await condition(() => heard);
     }
   });
 }
 
 /** Handlers answer at once: nothing is under way when the run ends or continues as new. */
-function listen(state: OrderState, orderReference: string): void {
+function listen(state: OrderState, orderReference: string, heard: () => void): void {
   const say = (reference: string): Standing => {
-    setCurrentDetails(card(state, orderReference));
+    heard();
     if (state.winner === undefined) return {};
     const link = linkIn(state, reference);
     if (link) link.told = true;

@@ -119,7 +119,11 @@ describe.concurrent('of the links of one order', () => {
 
   it('exactly one of twenty that race is captured, and every other hold is given back', async () => {
     const debt = fresh('debt');
-    const siblings = await Promise.all(Array.from({ length: 20 }, () => made(debt, 'captured')));
+    const siblings: Link[] = [];
+    // The race is for the money: making the links is not to crowd out the files that run beside this one.
+    while (siblings.length < 20) {
+      siblings.push(...(await Promise.all(Array.from({ length: 5 }, () => made(debt, 'captured')))));
+    }
     await Promise.all(siblings.map((link) => happens(link, 'authorize')));
     const over = ({ status, operations }: Link) =>
       ['paid', 'cancelled'].includes(status) && operations.every(({ finishedAt }) => finishedAt !== undefined);
