@@ -16,7 +16,7 @@ export interface Limits {
   connections: number;
   /** How long `close` waits for requests in flight: longer than a command's 15 s. */
   closeMs: number;
-  /** A webhook that Temporal has not accepted by then is answered 503. */
+  /** A webhook that Temporal has not accepted by then is answered 503: within 2 s also on a machine that is busy. */
   observeMs: number;
   /** What an API key may ask for each second if it says nothing else; twice that at once. */
   requestsPerSecond: number;
@@ -31,7 +31,7 @@ export const LIMITS: Limits = {
   keepAliveMs: 65_000,
   connections: 10_000,
   closeMs: 20_000,
-  observeMs: 1_900,
+  observeMs: 1_500,
   requestsPerSecond: 100,
 };
 

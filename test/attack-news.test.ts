@@ -3,10 +3,10 @@ import { createHmac } from 'node:crypto';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { attackedListener, NAMES, TOKEN_KEY } from './attack-scene.ts';
 import { bodyOf, IDS, rsaKey, signedBy } from './attackers.ts';
-import { send } from './listeners.ts';
+import { send, start } from './listeners.ts';
 
 const REFERENCE = 'INV/2026/0001';
-const { heard, journal, keys, news, url } = attackedListener();
+const { accounts, heard, journal, keys, news, url } = attackedListener();
 afterEach(() => {
   vi.useRealTimers();
 });
@@ -63,6 +63,23 @@ describe('row 29, row 30: time', () => {
     }
     expect(new Set(heard().map(({ body }) => Buffer.from(body).toString('hex'))).size).toBe(1);
   });
+});
+
+it('the time a provider waits is one, however many things are asked for in it', async () => {
+  const takes = <T>(ms: number, answer: T) => new Promise<T>((resolve) => setTimeout(resolve, ms, answer));
+  let kept = 0;
+  const links = {
+    observe: () => takes(700, 'unmatched'),
+    keepUnmatched: () => takes(700, 'kept').finally(() => kept++),
+  };
+  const patient = await start({ links, accounts, limits: { observeMs: 1_000 } });
+  const body = JSON.stringify(bodyOf('katu9', REFERENCE));
+  const { headers } = signedBy('katu9', keys.katu9, body);
+  const answer = await send(`${patient.webhookUrl}/webhooks/katu9-two`, 'POST', { body, headers });
+  // It is kept all the same: the repeat finds it.
+  expect([answer.status, kept]).toEqual([503, 0]);
+  await vi.waitFor(() => expect(kept).toBe(1));
+  await patient.close();
 });
 
 describe('S22: bodies that are signed, and odd', () => {

@@ -188,6 +188,21 @@ describe('row 32, S8: senders that hold the line', () => {
   }, 120_000);
 });
 
+describe('rows 19 and 35: news of no link', () => {
+  it.each([
+    ['longer than any name', '7'.repeat(2_000)],
+    ['with a NUL', '7\u0000'],
+    ['with half a character', '7\ud800'],
+    ['with a quote', `7" OR "1`],
+    ['with a line break', '7\r\n8'],
+    ['that climbs up', '../../7'],
+  ])('is kept although its id is one %s', async (_name, id) => {
+    const { status } = await attacked.news('NOBODY-2', { id });
+    expect(status).toBe(202);
+    expect((await attacked.news('NOBODY-3', { id: 'an ordinary one' })).status).toBe(202);
+  });
+});
+
 describe('rows 5 and 6: Temporal away', () => {
   const evidence = (reference: string, content: object) =>
     createHash('sha256')

@@ -22,7 +22,7 @@ import { apiKey, type Gateway, send, start } from '../listeners.ts';
 import { quietRuntime } from '../quiet-runtime.ts';
 import { fresh, openSystem, UNWATCHED, until } from './shared.ts';
 
-const { stack, shop, client, linksWith, handle, eventsAtRest } = await openSystem();
+const { stack, shop, client, linksWith, handle, eventsAtRest, registrationOf } = await openSystem();
 // Nothing here is about lost answers, so a busy machine may take its time.
 const { attemptMs: _attemptMs, ...timing } = UNWATCHED;
 const links = linksWith(timing);
@@ -169,9 +169,9 @@ describe('rows 16 and 29, S15: the same news again', () => {
     const id = `shared-${fresh('id')}`.replaceAll('/', '-');
     made.add(id);
     for (const account of ['paymennt', 'paymennt-hold']) {
-      const { secret } = await registrationOf(account);
+      const { hmacKey } = await registrationOf(account);
       const body = JSON.stringify({ id, status: 'PAID' });
-      const { headers } = signedBy('paymennt', sharedSecret(secret), body);
+      const { headers } = signedBy('paymennt', sharedSecret(hmacKey), body);
       const at = `${stack.webhookUrl}/webhooks/${account}`;
       expect((await send(at, 'POST', { body, headers })).status).toBe(202);
       const other = account === 'paymennt' ? 'paymennt-hold' : 'paymennt';
@@ -187,13 +187,6 @@ const signals = async ({ reference }: Link) => {
   const { events } = await handle(reference).fetchHistory();
   return (events ?? []).filter((event) => event.workflowExecutionSignaledEventAttributes).length;
 };
-
-/** The stack's own registration at the sandbox, found again. */
-async function registrationOf(account: string) {
-  const { provider, config } = accountNamed(account);
-  const call = { config, http: createHttp(), now: Date.now };
-  return provider.webhook!.register!(call, `${stack.webhookUrl}/webhooks/${account}`);
-}
 
 describe('row 27: what nobody signed', () => {
   it('moves no money where the provider cannot be asked: a token proves nothing by itself', async () => {
@@ -238,7 +231,7 @@ describe('S14: secrets', () => {
         .flatMap(([, value]) => value as string | string[])
         .filter((text) => typeof text === 'string' && !text.includes('PUBLIC KEY')),
     );
-    secrets.push((await registrationOf('paymennt')).secret, beqelalSandbox.MERCHANTS[0]!.webhookSecret);
+    secrets.push((await registrationOf('paymennt')).hmacKey, beqelalSandbox.MERCHANTS[0]!.webhookSecret);
     expect(secrets.length).toBeGreaterThan(10);
     let read = 0;
     for await (const { workflowId, runId } of client.workflow.list({ pageSize: 20 })) {
