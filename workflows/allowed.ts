@@ -62,7 +62,8 @@ export function returnDue(matter: Matter): Return | undefined {
   const payments = paymentsIn(facts, terms.currency)
     .map(([key, { captured, refunded, seenAt }]) => {
       const returning = onTheWay(key).reduce((sum, op) => sum + (op.amount ?? captured - refunded), 0);
-      return { key, refunded, seenAt, kept: captured - refunded - returning };
+      // A refund that names no payment may be more than one of them is.
+      return { key, refunded, seenAt, kept: Math.max(0, captured - refunded - returning) };
     })
     .sort((a, b) => b.seenAt - a.seenAt || (a.key < b.key ? 1 : -1));
   const kept = payments.reduce((sum, payment) => sum + payment.kept, 0);
