@@ -39,6 +39,7 @@ export function listen(run: Run): void {
   setHandler(
     messages.create,
     async ({ callId }) => {
+      run.measure();
       const making = run.operation(CREATE)!;
       await patiently(
         () => run.created !== undefined || isSettled(making) || making.state === 'unknown' || run.leaving,

@@ -49,6 +49,8 @@ export class Run {
   watched?: { facts: Facts; lastNewsAt: number };
 
   private published = '';
+  /** The history has grown: the next quiet moment continues as new. */
+  private long = false;
 
   constructor(private readonly input: LinkInput) {
     this.timing = { ...TIMING, ...input.timing };
@@ -208,6 +210,7 @@ export class Run {
 
   /** Adds an operation to the queue; the same id again gives the one that is there. */
   enqueue(kind: OperationKind, command: Command, more: Partial<Operation> = {}): Operation {
+    this.measure();
     const known = this.operation(command.id);
     if (known) return known;
     const { id, fingerprint, actor, reason } = command;
@@ -249,6 +252,7 @@ export class Run {
 
   /** A read is due; ids say what to read besides the link. */
   hint(ids: string[]): void {
+    this.measure();
     this.state.hinted = [...new Set([...(this.state.hinted ?? []), ...ids])].slice(0, 20);
   }
 
@@ -282,6 +286,7 @@ export class Run {
   }
 
   note(item: Omit<TimelineItem, 'at'>): void {
+    this.measure();
     this.state.timeline.push({ at: Date.now(), ...item });
     if (this.state.timeline.length > MAX_TIMELINE) this.state.timeline.shift();
   }
@@ -306,15 +311,20 @@ export class Run {
           },
         );
     }
-    await condition(() => until() || due || this.historyIsLong);
+    this.measure();
+    await condition(() => until() || due || this.long);
     timer.cancel();
     if (!until() && !due) await this.continueAsNew();
   }
 
-  private get historyIsLong(): boolean {
+  /**
+   * Asked only together with what the history shows: of an update that its validator refused nothing remains, and a
+   * replay could not know that the run left just then.
+   */
+  measure(): void {
     const { continueAsNewSuggested, historyLength } = workflowInfo();
     const limit = this.timing.continueAfterEvents;
-    return continueAsNewSuggested || (limit > 0 && historyLength >= limit);
+    this.long ||= continueAsNewSuggested || (limit > 0 && historyLength >= limit);
   }
 
   private async continueAsNew(): Promise<never> {
