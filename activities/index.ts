@@ -20,7 +20,7 @@ import { evidenceOf } from './answers.ts';
 import { delayUntilNextLook, readable } from './cadence.ts';
 import { type Attempt, failureOf, nothingNew, refusal, type Use } from './failures.ts';
 import { createHttp, type Http } from './http.ts';
-import { isPaid, moved, reached } from './moves.ts';
+import { coversPayments, isPaid, moved, reached } from './moves.ts';
 import {
   type Answer,
   type Call,
@@ -136,14 +136,19 @@ export function createActivities(accounts: Accounts, deps: Partial<Deps> = {}): 
       );
     }
     let answer: Answer;
+    let told: Facts | undefined;
     try {
       answer = await read(desk, created, { terms, known, ids: [] });
+      told = isNews(known, answer.facts) ? await toldMeanwhile(terms.reference) : undefined;
+      // Where a read shows the payments it is asked for, one without those would look like a provider that disagrees.
+      if (told && !coversPayments(answer.facts, told))
+        answer = await read(desk, created, { terms, known: told, ids: [] });
     } catch (error) {
       throw failureOf(error, 'watch', attempt, Math.max(delay(), waitOf(error) ?? 0));
     }
     const news = isNews(known, answer.facts);
     // A webhook or command was faster, and the money is here: all that is left is to look again now and then.
-    const rests = news && isPaid(answer.facts) && (await alreadyTold(terms.reference, answer.facts));
+    const rests = news && isPaid(answer.facts) && told !== undefined && !isNews(told, answer.facts);
     if (news && !rests) return observation(answer);
     const next = rests ? cadence.thenEverySeconds * 1000 : delay();
     throw nothingNew(
@@ -162,10 +167,9 @@ export function createActivities(accounts: Accounts, deps: Partial<Deps> = {}): 
     return { ...observation(answer), created: { ...created, ...answer.created } };
   }
 
-  /** False as well when nobody can say: reporting twice is harmless. */
-  async function alreadyTold(reference: string, facts: Facts): Promise<boolean> {
-    const known = knownNow && (await quietly(knownNow(reference)));
-    return known !== undefined && !isNews(known, facts);
+  /** What the link knows by now; undefined when nobody can say: reporting twice is harmless. */
+  async function toldMeanwhile(reference: string): Promise<Facts | undefined> {
+    return knownNow && quietly(knownNow(reference));
   }
 
   async function move(kind: Exclude<WriteKind, 'create'>, write: Write): Promise<WriteResult> {

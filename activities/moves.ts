@@ -4,6 +4,10 @@ import type { Terms } from '../workflows/link.ts';
 
 export const isPaid = (facts: Facts) => currenciesOf(facts).some((currency) => sums(facts, currency).captured > 0);
 
+/** Whether a read speaks of every payment that is known. */
+export const coversPayments = (read: Facts, { payments = {} }: Facts) =>
+  Object.keys(payments).every((key) => read.payments?.[key] !== undefined);
+
 /** Whether money moved, or the link closed, between what a write was based on and now. */
 export function moved(before: Facts, now: Facts): boolean {
   if (closingOf(newestOpening(before))?.confirmed !== closingOf(newestOpening(now))?.confirmed) return true;

@@ -1,4 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Accounts, readAccounts } from '../activities/accounts.ts';
 import { createHttp } from '../activities/http.ts';
@@ -8,7 +10,8 @@ import { type Sandbox, startSandbox } from '../sandbox/server.ts';
 import { exceptionsOf } from '../workflows/exceptions.ts';
 import { type Facts, join, sums } from '../workflows/facts.ts';
 import { type Matter, statusOf, type Terms } from '../workflows/link.ts';
-import type { CreateResult, Ports, WriteResult } from '../workflows/ports.ts';
+import type { CreateResult, Observation, Ports, Watch, WriteResult } from '../workflows/ports.ts';
+import { TIMING } from '../workflows/state.ts';
 import { AUTH, paymobMerchant, SALE } from './paymob-merchant.ts';
 import { type Delivery, until, webhookListener } from './sandbox-merchant.ts';
 
@@ -118,6 +121,35 @@ describe('a link’s life', () => {
       ...before,
       latest: { ...before.latest, at: 0, hash: '' },
     });
+  });
+
+  it('is paid twice while a watch of before looks: it reads both payments, and then rests', async () => {
+    const link = await made();
+    const before = link.known();
+    await link.act('pay');
+    await link.read();
+    await link.act('pay');
+    const { watch } = createActivities(accounts, { random: () => 0, knownNow: async () => link.known() });
+    const looks = () => {
+      const env = new MockActivityEnvironment({ attempt: 2 }, { logger: new DefaultLogger('ERROR') });
+      const { cadence } = TIMING;
+      return env.run<[Watch], Observation, Ports['watch']>(watch, {
+        terms: link.terms,
+        created: link.created,
+        known: before,
+        lastNewsAt: Date.now(),
+        cadence,
+      });
+    };
+    const { facts } = await looks();
+    expect(facts.latest?.totals).toMatchObject({ EGP: { captured: 20_100 } });
+    await link.read();
+    expect([link.totals().captured, link.odd()]).toEqual([20_100, ['duplicate_payment']]);
+    expect(await failureOf(looks())).toMatchObject([
+      'NothingNew',
+      undefined,
+      expect.stringMatching(/next look in 4 h/),
+    ]);
   });
 
   it('declined, then paid, then refunded in parts', async () => {
