@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import type { Policies } from '../workflows/link.ts';
-import { accountName, policies } from '../workflows/schema.ts';
+import { accountName, LONGEST_WAIT_SECONDS, policies } from '../workflows/schema.ts';
 import type { AccountOptions, Provider } from './provider.ts';
 import { providers } from './registry.ts';
 
@@ -50,8 +50,8 @@ const accountShape = z.strictObject({
   provider: z.string(),
   options: z.record(z.string(), z.unknown()).default({}),
   policies: policies.partial().default({}),
-  expirySeconds: z.int().positive().default(DEFAULT_EXPIRY_SECONDS),
-  holdWindowSeconds: z.int().positive().optional(),
+  expirySeconds: z.int().positive().max(LONGEST_WAIT_SECONDS).default(DEFAULT_EXPIRY_SECONDS),
+  holdWindowSeconds: z.int().positive().max(LONGEST_WAIT_SECONDS).optional(),
   shared: z.boolean().optional(),
   limits: z.strictObject({ requestsPerSecond: z.number().positive() }).optional(),
 });

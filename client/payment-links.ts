@@ -191,9 +191,8 @@ export class PaymentLinks {
   async extend(reference: string, request: ExtendRequest, options?: CommandOptions): Promise<CommandOutcome> {
     const body = parse(extendRequest, request);
     const expiresAt = Date.parse(body.expiresAt);
-    if (expiresAt <= Date.now()) {
-      throw new InvalidRequest(422, [{ pointer: '/expiresAt', message: 'must be in the future' }]);
-    }
+    const problems = problemsOf({ expiresAt }, Date.now());
+    if (problems.length > 0) throw new InvalidRequest(422, problems);
     const order = { ...this.order(reference, 'extend', body, options), update: extend };
     return command({ ...order, command: { ...order.command, expiresAt } });
   }

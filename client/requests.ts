@@ -4,7 +4,7 @@ import type { z } from 'zod';
 import { exponentOf } from '../workflows/currencies.ts';
 import { canonical } from '../workflows/facts.ts';
 import type { Terms } from '../workflows/link.ts';
-import type { CreateRequest } from '../workflows/schema.ts';
+import { type CreateRequest, LONGEST_WAIT_SECONDS } from '../workflows/schema.ts';
 import { type FieldError, InvalidRequest } from './errors.ts';
 
 /**
@@ -39,12 +39,14 @@ export function termsOf(request: CreateRequest): Terms {
 }
 
 /** What a schema cannot know: the clock. */
-export function problemsOf(terms: Terms, now: number): FieldError[] {
-  const problems: FieldError[] = [];
-  if (terms.expiresAt !== undefined && terms.expiresAt <= now) {
-    problems.push({ pointer: '/expiresAt', code: 'invalid_value', message: 'must be in the future' });
-  }
-  return problems;
+export function problemsOf({ expiresAt }: Pick<Terms, 'expiresAt'>, now: number): FieldError[] {
+  if (expiresAt === undefined) return [];
+  const latest = now + LONGEST_WAIT_SECONDS * 1000;
+  const problem =
+    expiresAt <= now
+      ? 'must be in the future'
+      : expiresAt > latest && `must not be later than ${new Date(latest).toISOString()}`;
+  return problem ? [{ pointer: '/expiresAt', code: 'invalid_value', message: problem }] : [];
 }
 
 /** Equal for requests that ask for the same, however they are written. */

@@ -98,6 +98,7 @@ describe('readAccounts', () => {
         third: { provider: 'nobody', options: {} },
         fourth: { ...account().shop, expirySeconds: 60 },
         policy: { ...account().shop, policies: { latePayment: 'keep' } },
+        patient: { ...account().shop, policies: { graceSeconds: 2 ** 53 - 1 }, holdWindowSeconds: 2 ** 53 - 1 },
         fifth: { options },
       },
       {},
@@ -114,6 +115,8 @@ describe('readAccounts', () => {
       expect.stringMatching(/^third\.provider: must be one of .*\bpaymennt\b/),
       expect.stringMatching(/^fourth\.expirySeconds: must be 15 to 10080 minutes from now/),
       expect.stringMatching(/^policy\.policies\.latePayment: Invalid option/),
+      expect.stringMatching(/^patient\.policies\.graceSeconds: Too big.*315360000/),
+      expect.stringMatching(/^patient\.holdWindowSeconds: Too big.*315360000/),
       expect.stringMatching(/^fifth\.provider: /),
     ]);
     for (const value of ['weak-secret', 'short-hook', options.apiSecret]) expect(found.join('\n')).not.toContain(value);

@@ -37,6 +37,13 @@ describe('parse', () => {
     ['an inexact amount', { ...valid, amount: { minor: 2 ** 60, currency: 'AED' } }, 422, '/amount/minor', 'at most'],
     ['an unknown currency', { ...valid, amount: { minor: 1, currency: 'XXY' } }, 422, '/amount/currency', 'ISO 4217'],
     ['a lower-case currency', { ...valid, amount: { minor: 1, currency: 'aed' } }, 422, '/amount/currency', 'ISO 4217'],
+    [
+      'a wait beyond the calendar',
+      { ...valid, policies: { graceSeconds: 2 ** 53 - 1 } },
+      422,
+      '/policies/graceSeconds',
+      'at most 315360000',
+    ],
     ['an expiry without a zone', { ...valid, expiresAt: '2030-01-01T00:00:00' }, 422, '/expiresAt', 'offset'],
     ['a reference of 101 characters', { ...valid, reference: 'x'.repeat(101) }, 422, '/reference', 'at most 100'],
     ['a reference that is a path step', { ...valid, reference: '..' }, 422, '/reference', 'must not be'],
@@ -149,6 +156,12 @@ describe('problemsOf', () => {
 
   it('refuses an expiry that is not in the future', () => {
     expect(problems({ expiresAt: '2026-01-01T00:00:00Z' })).toMatchObject([{ pointer: '/expiresAt' }]);
+  });
+
+  it('refuses an expiry that no calendar of ours reaches', () => {
+    expect(problems({ expiresAt: '9999-12-31T00:00:00Z' })).toMatchObject([
+      { pointer: '/expiresAt', message: 'must not be later than 2035-12-30T00:00:00.000Z' },
+    ]);
   });
 });
 

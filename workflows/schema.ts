@@ -28,7 +28,10 @@ export const amount = z.strictObject({
 /** RFC 3339 with an offset: a zoneless instant means different things in different places. */
 export const instant = z.iso.datetime({ offset: true, error: 'must be an RFC 3339 date-time with an offset' });
 
-const seconds = z.int().nonnegative();
+/** Ten years. A link waits for no longer: an instant beyond the calendar would stop its run for good. */
+export const LONGEST_WAIT_SECONDS = 10 * 365 * 86_400;
+
+const seconds = z.int().nonnegative().max(LONGEST_WAIT_SECONDS);
 
 export const policies = z.strictObject({
   latePayment: z.enum(['accept', 'refund', 'hold']),
