@@ -5,7 +5,7 @@ const MAINS = ['test/demo.test.ts', 'test/start.test.ts'];
 
 /** No Temporal, no process-wide settings: these share their modules, which are most of what loading them costs. */
 const PURE = [
-  'test/{accounts,arrows,docs,facts,http,model,money,reliability,requests,shared-reads,zoned-time}.test.ts',
+  'test/{accounts,after-end,arrows,docs,facts,http,model,money,reliability,requests,shared-reads,zoned-time}.test.ts',
   'test/{paymennt,paymob,boomfi,beqelal,katu9,activities}*.test.ts',
   'test/{sandbox,gateway}*.test.ts',
   'test/attack-{api,news,provider,startup,webhooks}.test.ts',

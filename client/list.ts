@@ -1,5 +1,4 @@
 import type { Client } from '@temporalio/client';
-import { decodeMapFromPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import { z } from 'zod';
 import { linkAccount, linkDeadline, linkExceptions, linkProviderId, linkStatus } from '../workflows/attributes.ts';
 import type { Exception, Status } from '../workflows/link.ts';
@@ -8,7 +7,7 @@ import { accountName, EXCEPTIONS, STATUSES } from '../workflows/schema.ts';
 import { type Limits, within } from './reach.ts';
 import { parse } from './requests.ts';
 import type { LinkMemo } from './runs.ts';
-import { attributeOf, epochMs, type Info, pageOf, paging, quote } from './visibility.ts';
+import { attributeOf, epochMs, type Info, memoOf, pageOf, paging, quote } from './visibility.ts';
 
 /** What visibility knows of a link; it may lag behind by a second. Instants are RFC 3339 in UTC. */
 export interface LinkSummary {
@@ -81,9 +80,7 @@ async function supersededRuns(client: Client, infos: readonly Info[], limits: Li
 const FAILED = 3;
 
 async function summaryOf(client: Client, info: Info): Promise<LinkSummary> {
-  const memo = (await decodeMapFromPayloads(client.options.loadedDataConverter, info.memo?.fields)) as
-    | Partial<LinkMemo>
-    | undefined;
+  const memo = (await memoOf(client, info)) as Partial<LinkMemo> | undefined;
   const deadline = attributeOf<string>(info, linkDeadline.name);
   const createdAt = memo?.createdAt ?? epochMs(info.startTime) ?? 0;
   const closedAt = epochMs(info.closeTime);
@@ -121,20 +118,19 @@ export async function openLinks(client: Client, limits: Limits): Promise<Map<str
   return found;
 }
 
-/**
- * References of open links of `account` that a webhook may name by one of `ids`; only askable ones are looked for.
- */
+/** References of links of `account` that a webhook may name by one of `ids`; only askable ones are looked for. */
 export async function findByProviderIds(
   client: Client,
   account: string,
   ids: readonly string[],
   limits: Limits,
+  state: 'open' | 'over' = 'open',
 ): Promise<string[]> {
   const askable = ids.filter(isAskable);
   if (askable.length === 0) return [];
   const query = [
     `WorkflowType = ${quote(WORKFLOW_TYPE)}`,
-    `ExecutionStatus = 'Running'`,
+    state === 'open' ? `ExecutionStatus = 'Running'` : `ExecutionStatus NOT IN ('Running', 'ContinuedAsNew')`,
     `${linkAccount.name} = ${quote(account)}`,
     `${linkProviderId.name} IN (${askable.map(quote).join(', ')})`,
   ].join(' AND ');

@@ -2,15 +2,22 @@
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import { TypedSearchAttributes } from '@temporalio/common';
 import { z } from 'zod';
+import type { Tidings } from '../workflows/after-end.ts';
 import { linkAccount, linkProviderId, linkStatus } from '../workflows/attributes.ts';
 import { observed, TASK_QUEUE } from '../workflows/messages.ts';
 import { accountName } from '../workflows/schema.ts';
-import { type Dismissal, dismiss, UNMATCHED_TYPE, type UnmatchedInput } from '../workflows/unmatched-webhook.ts';
+import {
+  type Dismissal,
+  dismiss,
+  UNMATCHED_TYPE,
+  type UnmatchedInput,
+  type UnmatchedMemo,
+} from '../workflows/unmatched-webhook.ts';
 import { NotFound } from './errors.ts';
 import { hintOf, type News } from './observe.ts';
 import { type Limits, within } from './reach.ts';
 import { parse } from './requests.ts';
-import { attributeOf, epochMs, type Info, pageOf, paging, quote } from './visibility.ts';
+import { attributeOf, epochMs, type Info, memoOf, pageOf, paging, quote } from './visibility.ts';
 
 export interface KeepOptions {
   /** The account's provider serves other systems as well. */
@@ -78,7 +85,7 @@ async function openRuns(client: Client, account: string, limits: Limits): Promis
   return count;
 }
 
-/** One object of an account that webhooks told of and no open link is about. */
+/** One object of an account that webhooks told of and no open link is about: nobody's, or a link's that is over. */
 export interface UnmatchedWebhook {
   account: string;
   /** The provider's id of the object, or our reference where the webhook names no id. */
@@ -87,6 +94,8 @@ export interface UnmatchedWebhook {
   ids: string[];
   /** When the first of them came; RFC 3339 in UTC. */
   since: string;
+  /** What its provider told of a link that is over: it waits for somebody who sees to it. */
+  afterEnd?: Tidings;
 }
 
 export interface UnmatchedPage {
@@ -106,11 +115,11 @@ export type UnmatchedQuery = z.infer<typeof unmatchedQuery>;
 export async function listUnmatched(client: Client, query: UnmatchedQuery, limits: Limits): Promise<UnmatchedPage> {
   const { account, ...page } = parse(unmatchedQuery, query);
   const { infos, ...next } = await pageOf(client, openRunsOf(account), page, limits);
-  return { items: infos.map(unmatchedIn), ...next };
+  return { items: await Promise.all(infos.map((info) => unmatchedIn(client, info))), ...next };
 }
 
 /**
- * Closes one as nobody's; who did so and why stay in its history.
+ * Closes one as nobody's, or as seen to; who did so and why stay in its history.
  *
  * @throws NotFound when none is open under this name, Unavailable
  */
@@ -135,7 +144,8 @@ function openRunsOf(account: string | undefined): string {
   return account === undefined ? open : `${open} AND ${linkAccount.name} = ${quote(account)}`;
 }
 
-function unmatchedIn(info: Info): UnmatchedWebhook {
+async function unmatchedIn(client: Client, info: Info): Promise<UnmatchedWebhook> {
+  const { tidings } = ((await memoOf(client, info)) ?? {}) as UnmatchedMemo;
   const account = attributeOf<string>(info, linkAccount.name) ?? '';
   return {
     account,
@@ -143,5 +153,6 @@ function unmatchedIn(info: Info): UnmatchedWebhook {
     about: (info.execution?.workflowId ?? '').slice(`${PREFIX}${account}/`.length),
     ids: attributeOf<string[]>(info, linkProviderId.name) ?? [],
     since: new Date(epochMs(info.startTime) ?? 0).toISOString(),
+    ...(tidings && { afterEnd: tidings }),
   };
 }

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
+import { decodeMapFromPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import type { temporal } from '@temporalio/proto';
 import { z } from 'zod';
 import { InvalidRequest } from './errors.ts';
@@ -63,6 +64,10 @@ export function attributeOf<T>(info: Info, name: string): T | undefined {
   const payload = info.searchAttributes?.indexedFields?.[name];
   // An attribute that was set to nothing decodes to null.
   return payload ? (defaultPayloadConverter.fromPayload<T | null>(payload) ?? undefined) : undefined;
+}
+
+export function memoOf(client: Client, { memo }: Info): Promise<Record<string, unknown> | undefined> {
+  return decodeMapFromPayloads(client.options.loadedDataConverter, memo?.fields);
 }
 
 /** A string literal of the visibility query language, whatever is in it. */

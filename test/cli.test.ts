@@ -270,7 +270,9 @@ describe('webhooks that name no open link', () => {
       expect(items).toMatchObject([{ account: ACCOUNT, about: 'p/77', ids: ['p/77', 'q-77'] }]);
       return perdure(['unmatched']);
     }, 10_000);
-    expect(listed.out).toMatch(/^WEBHOOK +SINCE +NAMES\nscripted\/p\/77 +\d{4}-.* p\/77 q-77\n$/);
+    expect(listed.out).toMatch(
+      /^WEBHOOK +SINCE +LINK THAT IS OVER +WHAT CAME +NAMES\nscripted\/p\/77 +\d{4}-.*Z {20,}p\/77 q-77\n$/,
+    );
     expect((await perdure(['unmatched', '--account', 'other'])).out).toBe('no unmatched webhooks\n');
 
     const dismissing = ['unmatched', 'dismiss', `${ACCOUNT}/p/77`];

@@ -318,7 +318,71 @@ describe('observe', () => {
     expect(await links.observe(news('cancelled', { reference }))).toBe('accepted');
     expect(await links.observe(news('more', { reference }))).toBe('unmatched');
   });
+
+  describe('of a link that is over', () => {
+    const { openings } = { openings: { 0: { opened: 1 } } };
+    const money = { authorized: 1050, captured: 1050, refunded: 0, voided: 0, seenAt: Date.UTC(2030, 0, 1) };
+    const facts = { openings, payments: { p: { AED: money } } };
+
+    async function ended(change: Partial<CreateRequest> = {}, bare = false) {
+      const reference = `INV:${++count}`;
+      if (bare) stack.provider.offerNothing(reference);
+      const request = { account: ACCOUNT, reference, amount: aed(1050), policies: { graceSeconds: 0 }, ...change };
+      const { link } = await links.create(request);
+      await links.cancel(reference);
+      await over(reference);
+      return { reference, id: link.providerLinkId! };
+    }
+    const kept = (about: string) => stack.client.workflow.getHandle(`unmatched-webhook/${ACCOUNT}/${about}`);
+    const afterEndOf = (about: string) =>
+      vi.waitFor(async () => {
+        const item = (await links.unmatched({ account: ACCOUNT, limit: 100 })).items.find((one) => one.about === about);
+        expect(item?.afterEnd).toBeDefined();
+        return item?.afterEnd;
+      }, 10_000);
+
+    it('finds it by an id of its provider as well', async () => {
+      const { reference, id } = await ended();
+      stack.provider.pay(reference, 1050);
+      const told = news('paid after all', { ids: [`payment/${id}`] });
+      await vi.waitFor(async () => expect(await links.observe(told)).toBe('unmatched'), 10_000);
+      await links.keepUnmatched(told, { shared: true });
+      expect(await afterEndOf(`payment/${id}`)).toEqual({
+        reference,
+        exceptions: ['late_payment'],
+        money: [aed(1050)],
+      });
+    });
+
+    it.each([
+      ['signed', true, ['late_payment'], [aed(1050)]],
+      ['unsigned', false, ['unverified_payment'], []],
+    ])('takes a webhook for evidence where nobody can be asked: %s', async (_, signed, exceptions, came) => {
+      const { reference, id } = await ended({}, true);
+      await links.keepUnmatched(
+        { ...news(`paid ${id}`, { reference, ids: [id] }), named: reference, signed, facts },
+        KEEP,
+      );
+      expect(await afterEndOf(id)).toEqual({ reference, exceptions, money: came });
+    });
+
+    it('does not speak for a link of another account, or one that was never made', async () => {
+      const { reference, id } = await ended();
+      const foreign = { ...news('foreign', { ids: [id], account: 'other' }), named: reference };
+      await links.keepUnmatched(foreign, { shared: true, patienceMs: 1_500 });
+      expect(await stack.client.workflow.getHandle(`unmatched-webhook/other/${id}`).result()).toBe('foreign');
+
+      const refused = `INV:${++count}`;
+      stack.provider.script(refused, 'refusal');
+      await expect(links.create({ account: ACCOUNT, reference: refused, amount: aed(1050) })).rejects.toThrow();
+      const told = { ...news('of nothing', { ids: [refused] }), named: refused };
+      await links.keepUnmatched(told, { shared: true, patienceMs: 1_500 });
+      expect(await kept(refused).result()).toBe('foreign');
+    });
+  });
 });
+
+const KEEP = { shared: false };
 
 describe('without a worker', () => {
   it('is unavailable, and is not when the worker is back', async () => {

@@ -24,6 +24,9 @@ import { viewOf } from './view.ts';
 export function listen(run: Run): void {
   setHandler(messages.link, () => run.view(), { description: 'The link as callers see it' });
   setHandler(messages.facts, () => run.state.facts, { description: 'What is known about the money' });
+  setHandler(messages.handle, () => ({ terms: run.terms, created: run.created }), {
+    description: 'What a read of the provider needs',
+  });
   setHandler(messages.timeline, () => run.state.timeline, { description: 'What happened, oldest first' });
   setHandler(
     messages.observed,

@@ -2,6 +2,7 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { Facts } from './facts.ts';
 import type { Exception, Link, LinkOperation, Terms } from './link.ts';
+import type { LinkHandle } from './ports.ts';
 import type { State, Timing } from './state.ts';
 
 export const WORKFLOW_TYPE = 'paymentLink';
@@ -135,6 +136,8 @@ export const observed = defineSignal<[Hint]>('observed');
 export const link = defineQuery<Link>('link');
 /** What the run knows; the watch asks before it reports as news what a webhook has told meanwhile. */
 export const facts = defineQuery<Facts>('facts');
+/** What a read of the provider needs; without `created` the provider never made the link. */
+export const handle = defineQuery<Pick<LinkHandle, 'terms'> & Partial<LinkHandle>>('handle');
 export const timeline = defineQuery<TimelineItem[]>('timeline');
 
 export const create = defineUpdate<CreateOutcome, [CreateCall]>('create');

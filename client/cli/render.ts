@@ -78,9 +78,17 @@ export function page({ items, nextCursor }: LinkPage): string {
 
 export function unmatched({ items, nextCursor }: UnmatchedPage): string {
   if (items.length === 0) return 'no unmatched webhooks';
-  const rows = items.map(({ account, about, ids, since }) => [`${account}/${about}`, instant(since), ids.join(' ')]);
-  return table([['WEBHOOK', 'SINCE', 'NAMES'], ...rows]) + more(nextCursor);
+  const rows = items.map(({ account, about, ids, since, afterEnd }) => [
+    `${account}/${about}`,
+    instant(since),
+    afterEnd?.reference ?? '',
+    [...(afterEnd?.exceptions ?? []), ...(afterEnd?.money ?? []).map(came)].join(', '),
+    ids.join(' '),
+  ]);
+  return table([['WEBHOOK', 'SINCE', 'LINK THAT IS OVER', 'WHAT CAME', 'NAMES'], ...rows]) + more(nextCursor);
 }
+
+const came = ({ minor, currency }: { minor: number; currency: string }) => `+${money(minor, currency)}`;
 
 const more = (cursor: string | undefined): string => (cursor ? `\n\nmore: --cursor ${cursor}` : '');
 

@@ -17,7 +17,7 @@ export function addUnmatched(program: Command, { terminal, run }: Call): void {
 
   unmatched
     .command('dismiss <webhook>')
-    .description("close one as nobody's; <webhook> is account/id, as the list shows it")
+    .description("close one as nobody's, or as seen to; <webhook> is account/id, as the list shows it")
     .requiredOption('--reason <text>', 'for the record')
     .option('--actor <name>', 'who asks', systemUser(terminal.env))
     .action(async (name: string, { reason, actor }: { reason: string; actor: string }) => {
