@@ -47,8 +47,8 @@ const reaches = async (link: Link, status: string) => {
   return seen;
 };
 const now = async ({ reference }: Link) => (await shop.get(reference)).body;
-const kinds = async ({ provider, reference }: Link) => (await ledger(provider!, reference)).map(({ kind }) => kind);
-const ledger = (provider: string, reference: string) => shop.ledger(provider, reference);
+const kinds = async ({ provider, reference }: Link) =>
+  (await shop.ledger(provider!, reference)).map(({ kind }) => kind);
 const orderOf = (orderReference: string) => client.workflow.getHandle<typeof paymentOrder>(orderIdOf(orderReference));
 const stateOf = (orderReference: string) => orderOf(orderReference).query(order);
 const startOrder = (input: OrderInput) =>
@@ -57,7 +57,17 @@ const startOrder = (input: OrderInput) =>
     taskQueue: TASK_QUEUE,
     args: [input],
   });
-const runOf = async (orderReference: string) => (await orderOf(orderReference).describe()).status.name;
+const shows = (orderReference: string, field: 'reserved' | 'winner') =>
+  until(
+    () => stateOf(orderReference),
+    (state) => state[field] !== undefined,
+  );
+/** How the run of an order ended. */
+const endOf = (orderReference: string) =>
+  until(
+    async () => (await orderOf(orderReference).describe()).status.name,
+    (name) => name !== 'RUNNING',
+  );
 
 describe.concurrent('of the links of one order', () => {
   it('paid in the same second at two providers one keeps the money, the other gives all of it back', async () => {
@@ -181,10 +191,7 @@ describe.concurrent('of the links of one order', () => {
     await Promise.all([first, second].map((link) => reaches(link, 'authorized')));
     await fault({ operation: 'capture', kind: 'hold_before_commit', link: first.reference, count: 1, delayMs: 8_000 });
     const captured = shop.order(first.reference, 'capture');
-    await until(
-      () => stateOf(debt),
-      ({ reserved }) => reserved !== undefined,
-    );
+    await shows(debt, 'reserved');
     const waiting = shop.order(second.reference, 'capture');
     await reads(second, ({ operations }) => operations.some(({ kind }) => kind === 'capture'));
     expect(await shop.order(second.reference, 'cancel')).toMatchObject({ status: 200, body: { status: 'cancelled' } });
@@ -199,15 +206,12 @@ describe.concurrent('an order', () => {
     const debt = fresh('debt');
     const paid = await made(debt, 'paymennt');
     await happens(paid, 'pay');
-    await until(
-      () => stateOf(debt),
-      ({ winner }) => winner !== undefined,
-    );
+    await shows(debt, 'winner');
     const request = { ...AT.paymennt, reference: fresh('order'), orderReference: debt };
     expect(await shop.create(request)).toMatchObject({ status: 409, body: { code: 'order_already_paid' } });
     await expect(linksWith({}).create(request)).rejects.toThrow(OrderAlreadyPaid);
     expect((await shop.get(request.reference)).body).toMatchObject({ status: 'failed', url: null });
-    expect(await ledger('paymennt', request.reference)).toEqual([]);
+    expect(await shop.ledger('paymennt', request.reference)).toEqual([]);
     // The reference itself was not used up.
     const { orderReference: _, ...alone } = request;
     expect(await shop.create(alone)).toMatchObject({ status: 201 });
@@ -228,19 +232,11 @@ describe.concurrent('an order', () => {
     const debt = fresh('debt');
     const first = await made(debt, 'paymennt', { policies: { graceSeconds: 1 } });
     await shop.order(first.reference, 'cancel');
-    const unpaid = await until(
-      () => runOf(debt),
-      (name) => name !== 'RUNNING',
-    );
-    expect(unpaid).toBe('FAILED');
+    expect(await endOf(debt)).toBe('FAILED');
     const next = await made(debt, 'paymennt');
     await happens(next, 'pay');
     await reaches(next, 'paid');
-    const seen = await until(
-      () => stateOf(debt),
-      ({ winner }) => winner !== undefined,
-    );
-    expect(seen).toMatchObject({ winner: next.reference, joined: 1 });
+    expect(await shows(debt, 'winner')).toMatchObject({ winner: next.reference, joined: 1 });
   });
 
   it('forgets a link whose create the provider refused', async () => {
@@ -249,11 +245,7 @@ describe.concurrent('an order', () => {
     await fault({ operation: 'create', kind: 'status', status: 400, link: reference, count: 1 });
     const refused = await shop.create({ ...AT.paymennt, reference, orderReference: debt });
     expect(refused).toMatchObject({ status: 422, body: { code: 'provider_refused' } });
-    const unpaid = await until(
-      () => runOf(debt),
-      (name) => name !== 'RUNNING',
-    );
-    expect(unpaid).toBe('FAILED');
+    expect(await endOf(debt)).toBe('FAILED');
   });
 
   it('knows its links and its winner after it continued as new, and does not wait for one that was terminated', async () => {
@@ -301,7 +293,7 @@ describe.concurrent('an order', () => {
     const full = await startOrder({ orderReference: debt, state: { links, joined: links.length } });
     const request = { ...AT.paymennt, reference: fresh('order'), orderReference: debt };
     expect(await shop.create(request)).toMatchObject({ status: 409, body: { code: 'not_allowed' } });
-    expect(await ledger('paymennt', request.reference)).toEqual([]);
+    expect(await shop.ledger('paymennt', request.reference)).toEqual([]);
     await full.terminate();
   });
 });
