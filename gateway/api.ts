@@ -197,8 +197,10 @@ export function createApi(options: ApiOptions): OpenAPIHono<AppEnv> {
     return c.json(trusted ? { ...state, unknownAccounts } : state, state.ready ? 200 : 503);
   });
 
-  const documentOf = () =>
-    app.getOpenAPI31Document({
+  let document: object | undefined;
+  // Made once, when every route is there.
+  const documentOf = () => {
+    document ??= app.getOpenAPI31Document({
       openapi: '3.1.0',
       info: {
         title: 'Perdure',
@@ -206,9 +208,12 @@ export function createApi(options: ApiOptions): OpenAPIHono<AppEnv> {
         description: 'Payment links that are looked after until no money can move on them any more.',
       },
     });
+    return document;
+  };
   app.openAPIRegistry.registerComponent('securitySchemes', 'apiKey', { type: 'http', scheme: 'bearer' });
   serve(routes.openapi, async ({ c }) => c.json(documentOf()));
-  serve(routes.docs, async ({ c }) => docsPage(c, documentOf()));
+  const page = docsPage(documentOf);
+  serve(routes.docs, async ({ c }) => page(c));
 
   refuseOtherMethods(
     app,

@@ -36,8 +36,21 @@ const QUIET = {
   mcp: { disabled: true },
 } as const;
 
-/** The API for people: Scalar's reference, and under it a plain list for a reader without the internet. */
-export async function docsPage(c: Context, document: object): Promise<Response> {
+/**
+ * The API for people: Scalar's reference, and under it a plain list for a reader without the internet. Made once:
+ * whoever reaches the listener may ask for it, and it is expensive.
+ */
+export function docsPage(documentOf: () => object): (c: Context) => Promise<Response> {
+  let page: Promise<string> | undefined;
+  return async (c) => {
+    page ??= pageOf(c, documentOf());
+    const text = await page;
+    c.header('content-security-policy', POLICY);
+    return c.html(text);
+  };
+}
+
+async function pageOf(c: Context, document: object): Promise<string> {
   const page = await Scalar({
     ...QUIET,
     pageTitle: 'Perdure API',
@@ -45,10 +58,9 @@ export async function docsPage(c: Context, document: object): Promise<Response> 
     content: document as Record<string, unknown>,
   })(c, async () => {});
   const text = await (page as Response).text();
-  c.header('content-security-policy', POLICY);
   const list = `<div id="plain">${plainList(document as Document)}</div>`;
   const hide = "<script>if (window.Scalar) document.getElementById('plain').remove()</script>";
-  return c.html(text.replace('</body>', () => `${list}${hide}</body>`));
+  return text.replace('</body>', () => `${list}${hide}</body>`);
 }
 
 function plainList({ info, paths = {} }: Document): string {

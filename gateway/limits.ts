@@ -12,6 +12,8 @@ export interface Limits {
   /** A request whose body is not complete after this long is closed with 408. */
   requestMs: number;
   keepAliveMs: number;
+  /** A connection on which nothing moves for so long while an answer is due or unread is closed. */
+  silentMs: number;
   /** Connections of one listener; further ones are closed at once. */
   connections: number;
   /** How long `close` waits for requests in flight: longer than a command's 15 s. */
@@ -29,6 +31,8 @@ export const LIMITS: Limits = {
   headersMs: 10_000,
   requestMs: 15_000,
   keepAliveMs: 65_000,
+  // Longer than the longest command.
+  silentMs: 60_000,
   connections: 10_000,
   closeMs: 20_000,
   observeMs: 1_500,

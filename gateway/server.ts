@@ -139,6 +139,7 @@ async function serve(
   });
   const server = createServer(serverOptions(limits), listener);
   server.maxConnections = limits.connections;
+  server.timeout = limits.silentMs;
   server.on('clientError', refuse);
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(cannotListen(error, host, port, variable)));

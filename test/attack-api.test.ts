@@ -1,12 +1,15 @@
 /** Attacks on the REST API, over sockets: whose key, how often, and bodies that say more than they may. */
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { connect } from 'node:net';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { readAccounts } from '../activities/accounts.ts';
+import { createApi } from '../gateway/api.ts';
 import { checkApiKeys } from '../gateway/auth.ts';
+import { LIMITS } from '../gateway/limits.ts';
 import { createRates } from '../gateway/rates.ts';
 import { NAMES } from './attack-scene.ts';
 import { accountEntry, sharedSecret } from './attackers.ts';
 import { kits } from './kits.ts';
-import { apiKey, type Gateway, rawExchange, send, start } from './listeners.ts';
+import { apiKey, type Gateway, memoryLog, rawExchange, send, start } from './listeners.ts';
 import { good, Links, linkOf, path, accounts as scripted } from './scripted-links.ts';
 
 /** Accounts of every real provider, and the scripted ones. */
@@ -228,6 +231,28 @@ describe('S8: how often', () => {
     });
     expect(waits).toEqual(expected);
     expect(rates.take('another caller', perSecond)).toBe(0);
+  });
+
+  it('who asks and does not read keeps no place', async () => {
+    const narrow = await start({ links: current, accounts, keys, limits: { connections: 1, silentMs: 300 } });
+    const { port } = new URL(narrow.apiUrl);
+    const deaf = connect({ port: Number(port), host: '127.0.0.1' });
+    deaf.on('error', () => {}).pause();
+    // More than the buffers on the way take.
+    deaf.write('GET /docs HTTP/1.1\r\nHost: gateway.example\r\n\r\n'.repeat(500));
+    await vi.waitFor(async () => expect((await send(`${narrow.apiUrl}/healthz`)).status).toBe(200), 20_000);
+    deaf.destroy();
+    await narrow.close();
+  });
+
+  it('what anybody may ask for without a key is made once', async () => {
+    const readiness = async () => ({ ready: true, checks: {}, unknownAccounts: [] });
+    const app = createApi({ links: current as never, accounts, keys, limits: LIMITS, log: memoryLog().log, readiness });
+    const making = vi.spyOn(app, 'getOpenAPI31Document');
+    for (const route of ['/docs', '/openapi.json', '/docs', '/openapi.json']) {
+      expect((await app.request(route)).status).toBe(200);
+    }
+    expect(making).toHaveBeenCalledTimes(1);
   });
 
   it('is part of the keys file, and nothing it could not mean is taken', () => {

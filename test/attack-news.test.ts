@@ -3,7 +3,7 @@ import { createHmac } from 'node:crypto';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { attackedListener, NAMES, TOKEN_KEY } from './attack-scene.ts';
 import { bodyOf, IDS, rsaKey, signedBy } from './attackers.ts';
-import { send, start } from './listeners.ts';
+import { memoryLog, send, start } from './listeners.ts';
 
 const REFERENCE = 'INV/2026/0001';
 const { accounts, heard, journal, keys, news, url } = attackedListener();
@@ -139,5 +139,12 @@ describe('S13: the log', () => {
     expect(sent.filter((word) => text.includes(word))).toEqual([]);
     expect(journal.lines().some(({ event }) => event === 'forged')).toBe(false);
     expect(text).toContain('"route":"/webhooks/:account"');
+  });
+
+  it('writes only what it knows by name, whatever it is given', () => {
+    const { log, lines } = memoryLog();
+    log.warn({ event: 'something', body: 'canary', headers: { authorization: 'canary' } } as never);
+    expect(lines()).toEqual([expect.objectContaining({ event: 'something', level: 40 })]);
+    expect(JSON.stringify(lines())).not.toContain('canary');
   });
 });

@@ -17,7 +17,7 @@ const json = (text: string) => (response: ServerResponse) => response.writeHead(
 /** A gigabyte of nothing in a megabyte: members of a gzip file may follow one another. */
 const MEMBER = gzipSync(Buffer.alloc(1024 * 1024, ' '));
 
-const ANSWERS: [name: string, answer: (response: ServerResponse) => unknown][] = [
+const ANSWERS: [name: string, answer: (response: ServerResponse) => unknown, code?: string][] = [
   [
     'a gigabyte packed into a megabyte',
     (response) => {
@@ -25,6 +25,7 @@ const ANSWERS: [name: string, answer: (response: ServerResponse) => unknown][] =
       for (let member = 0; member < 1_024; member++) response.write(MEMBER);
       response.end();
     },
+    'answer_too_large',
   ],
   [
     'what says it is packed and is not',
@@ -63,23 +64,27 @@ afterAll(async () => {
 describe.each(NAMES)('%s', (name) => {
   const key = name === 'boomfi' ? rsaKey() : sharedSecret(`secret-of-${name}-attacked`);
 
-  it.each(ANSWERS)('answers %s: nobody knows what happened, and nothing of it is believed', async (_name, hostile) => {
-    answer = hostile;
-    const entry = accountEntry(name, [key.verifies], { baseUrl: url });
-    const { config, provider } = readAccounts({ [name]: entry }).get(name) as { config: unknown; provider: Provider };
-    const { terms } = kits[name];
-    const exponent = exponentOf(terms.currency)!;
-    const asked = { account: name, reference: 'INV-1', exponent, expiresAt: Date.now() + 3_600_000, ...terms };
-    const call = { config, http: createHttp({ timeoutMs: 10_000 }), now: Date.now };
-    const made = provider.create(call, { terms: asked, key: 'key', callbackUrl: 'https://hooks.example/' });
-    const error = await made.then(
-      () => undefined,
-      (failure: unknown) => failure,
-    );
-    expect(error).toBeInstanceOf(ProviderError);
-    // Paymob asks for a token first: when that fails nothing was sent.
-    expect((error as ProviderError).kind).toMatch(name === 'paymob' ? /^(unknown|not_sent)$/ : /^unknown$/);
-    expect((error as ProviderError).message.length).toBeLessThan(1_000);
-    expect({}).not.toHaveProperty('polluted');
-  });
+  it.each(ANSWERS)(
+    'answers %s: nobody knows what happened, and nothing of it is believed',
+    async (_name, hostile, code) => {
+      answer = hostile;
+      const entry = accountEntry(name, [key.verifies], { baseUrl: url });
+      const { config, provider } = readAccounts({ [name]: entry }).get(name) as { config: unknown; provider: Provider };
+      const { terms } = kits[name];
+      const exponent = exponentOf(terms.currency)!;
+      const asked = { account: name, reference: 'INV-1', exponent, expiresAt: Date.now() + 3_600_000, ...terms };
+      const call = { config, http: createHttp({ timeoutMs: 10_000 }), now: Date.now };
+      const made = provider.create(call, { terms: asked, key: 'key', callbackUrl: 'https://hooks.example/' });
+      const error = await made.then(
+        () => undefined,
+        (failure: unknown) => failure,
+      );
+      expect(error).toBeInstanceOf(ProviderError);
+      // Paymob asks for a token first: when that fails nothing was sent.
+      expect((error as ProviderError).kind).toMatch(name === 'paymob' ? /^(unknown|not_sent)$/ : /^unknown$/);
+      if (code) expect((error as ProviderError).code).toBe(code);
+      expect((error as ProviderError).message.length).toBeLessThan(1_000);
+      expect({}).not.toHaveProperty('polluted');
+    },
+  );
 });
