@@ -1,6 +1,6 @@
 /** The public face of Perdure for TypeScript backends. */
 export type { Exception, Link, LinkOperation, OperationState, Status } from '../workflows/link.ts';
-export type { CommandOutcome, TimelineItem } from '../workflows/messages.ts';
+export type { CommandOutcome } from '../workflows/messages.ts';
 export type {
   CancelRequest,
   CreateRequest,
@@ -35,5 +35,6 @@ export {
   type CreateOptions,
   PaymentLinks,
   type PaymentLinksOptions,
+  type TimelineEntry,
 } from './payment-links.ts';
 export type { UnmatchedPage, UnmatchedQuery, UnmatchedWebhook } from './unmatched.ts';

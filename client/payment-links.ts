@@ -77,6 +77,9 @@ export interface CreateOptions {
   check?: (terms: Terms) => FieldError[];
 }
 
+/** One thing that happened to a link; `at` is RFC 3339. */
+export type TimelineEntry = Omit<TimelineItem, 'at'> & { at: string };
+
 export interface CommandOptions {
   /** 1–255 visible ASCII characters; the same key again gives the same operation. Drawn at random when left out. */
   idempotencyKey?: string;
@@ -133,12 +136,13 @@ export class PaymentLinks {
   }
 
   /** What happened to a link, oldest first; the last 200 things. @throws NotFound, Unavailable */
-  async timeline(reference: string): Promise<TimelineItem[]> {
+  async timeline(reference: string): Promise<TimelineEntry[]> {
     const handle = this.client.workflow.getHandle(workflowIdOf(known(reference)));
     const read = within(this.client, { deadline: Date.now() + READ_MS }, () => handle.query(timeline));
-    return read.catch((error: unknown) => {
+    const items = await read.catch((error: unknown) => {
       throw error instanceof WorkflowNotFoundError ? new NotFound(reference) : error;
     });
+    return items.map((item) => ({ ...item, at: new Date(item.at).toISOString() }));
   }
 
   /** Captures what is held, all of it when no amount is given. Failures: see {@link PaymentLinks.cancel}. */

@@ -155,8 +155,7 @@ export function createApi(options: ApiOptions): OpenAPIHono<AppEnv> {
   });
 
   serve(routes.timeline, async (call) => {
-    const items = await links.timeline(await referenceOf(call));
-    return call.c.json({ items: items.map((item) => ({ ...item, at: new Date(item.at).toISOString() })) });
+    return call.c.json({ items: await links.timeline(await referenceOf(call)) });
   });
 
   /** Serves a command: body, key, link, in this order. */

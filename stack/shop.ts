@@ -2,9 +2,8 @@
  * The people and systems around a link, over HTTP as they would act: a backend that calls the API, a customer who
  * fills in the pay page's form, and the sandbox's control plane for what neither of them can cause.
  */
-import { PaymentLinks } from '../client/index.ts';
+import { PaymentLinks, type TimelineEntry } from '../client/index.ts';
 import type { Link, LinkOperation } from '../workflows/link.ts';
-import type { TimelineItem } from '../workflows/messages.ts';
 import type { CreateRequest } from '../workflows/schema.ts';
 import type { Timing } from '../workflows/state.ts';
 import type { Stack } from './stack.ts';
@@ -86,7 +85,7 @@ export function openShop({
       return { status: created ? 201 : 200, body: link };
     },
     get: (reference: string) => api<Link>('GET', linkPath(reference)),
-    timeline: (reference: string) => api<{ items: TimelineItem[] }>('GET', `${linkPath(reference)}/timeline`),
+    timeline: (reference: string) => api<{ items: TimelineEntry[] }>('GET', `${linkPath(reference)}/timeline`),
     /** A command; without a key it is one of its own. */
     order: (
       reference: string,

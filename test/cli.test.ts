@@ -143,6 +143,7 @@ describe('reading', () => {
     expect(get.out).toMatch(/^refund +succeeded +2\.50 AED +local .*one item missing$/m);
     expect((await perdure(['timeline', reference])).out).toContain('pending → paid');
     expect(await json(['get', reference])).toEqual(await links.get(reference));
+    expect(await json(['timeline', reference])).toEqual({ items: await links.timeline(reference) });
   });
 
   it('lists links in columns', async () => {

@@ -54,7 +54,7 @@ describe('reading', () => {
   it('tells what happened, oldest first', async () => {
     const reference = await paid();
     const items = await links.timeline(reference);
-    expect(items.map(({ at }) => at)).toEqual(items.map(({ at }) => at).sort((a, b) => a - b));
+    expect(items.map(({ at }) => at)).toEqual(items.map(({ at }) => new Date(at).toISOString()).sort());
     expect(items.map(({ summary }) => summary)).toContainEqual(expect.stringContaining('pending → paid'));
   });
 

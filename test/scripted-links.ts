@@ -48,7 +48,7 @@ export class Links {
   }
   async timeline(reference: string) {
     await this.get(reference);
-    return [{ at: 0, kind: 'created', source: 'provider', summary: 'payable' }];
+    return [{ at: '1970-01-01T00:00:00.000Z', kind: 'created', source: 'provider', summary: 'payable' }];
   }
   private command = (verb: string) => async (reference: string, body: object, how: object) => {
     this.note(verb, reference, body, how);

@@ -94,7 +94,9 @@ function addLinks(program: Command, { terminal, run }: Call): void {
     });
 
   verb(program, 'timeline <reference>', 'show what happened to a link').action(async (reference: string, flags) => {
-    await run(flags, async ({ links, print }) => print(await links.timeline(reference), render.timeline));
+    await run(flags, async ({ links, print }) =>
+      print({ items: await links.timeline(reference) }, ({ items }) => render.timeline(items)),
+    );
   });
 
   verb(program, 'watch <reference>', 'show a link whenever it changes, until it is settled')

@@ -1,10 +1,10 @@
 /** What people read: aligned columns, amounts as decimals with their currency. Plain text, no colours. */
 import { exponentOf } from '../../workflows/currencies.ts';
 import type { Link, LinkOperation } from '../../workflows/link.ts';
-import type { TimelineItem } from '../../workflows/messages.ts';
 import { decimal } from '../../workflows/money.ts';
 import type { Created } from '../create.ts';
 import type { LinkPage } from '../list.ts';
+import type { TimelineEntry } from '../payment-links.ts';
 import type { UnmatchedPage } from '../unmatched.ts';
 
 /** Columns as wide as their widest cell, two spaces apart, no trailing spaces. */
@@ -92,10 +92,10 @@ const came = ({ minor, currency }: { minor: number; currency: string }) => `+${m
 
 const more = (cursor: string | undefined): string => (cursor ? `\n\nmore: --cursor ${cursor}` : '');
 
-export function timeline(items: readonly TimelineItem[]): string {
+export function timeline(items: readonly TimelineEntry[]): string {
   if (items.length === 0) return 'nothing happened yet';
   const rows = items.map(({ at, kind, source, actor, reason, summary }) => [
-    instant(new Date(at).toISOString()),
+    instant(at),
     kind,
     actor && actor !== source ? `${source}, ${actor}` : source,
     reason ? `${summary} (${reason})` : summary,
