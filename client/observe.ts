@@ -19,6 +19,8 @@ export interface News {
   ids: string[];
   /** The bytes that were received, or the part that was signed: news with equal bytes is the same news. */
   body: Uint8Array;
+  /** How often news about this object differed from the news before it; equal bytes of another turn are no repeat. */
+  turn?: number;
   /** When they were received, epoch milliseconds. */
   at: number;
   /** The provider signed it. Unsigned news moves no money. */
@@ -48,8 +50,8 @@ export async function observe(client: Client, news: News): Promise<'accepted' | 
 }
 
 /** What a link is told, and the id by which the server knows a repeat of it. */
-export function hintOf({ account, named, ids, body, at, signed, facts }: News): Delivery {
-  const evidence = sha256(body);
+export function hintOf({ account, named, ids, body, turn = 0, at, signed, facts }: News): Delivery {
+  const evidence = turn === 0 ? sha256(body) : `${sha256(body)} ${turn}`;
   return {
     // An id nobody could ask for names nothing, and would only break the calls it goes into.
     hint: { account, reference: named, ids: ids.filter(isAskable), evidence, at, signed, facts },

@@ -9,6 +9,7 @@ import { type AccessEntry, type AppEnv, refuseOtherMethods, setUp } from './app.
 import { type Limits, readBody } from './limits.ts';
 import type { Log } from './log.ts';
 import { Problem, unavailable } from './problems.ts';
+import { createTurns } from './turns.ts';
 
 export interface WebhookOptions {
   links: Pick<PaymentLinks, 'observe' | 'keepUnmatched'>;
@@ -33,6 +34,7 @@ const RETRY_LATER = '60';
 export function createWebhooks(options: WebhookOptions): Hono<AppEnv> {
   const { links, accounts, secretsOf, tokenKeys, limits, log } = options;
   const app = new Hono<AppEnv>();
+  const turnOf = createTurns();
   setUp(app, 'webhooks', log);
 
   async function receive(c: Context<AppEnv>): Promise<Response> {
@@ -49,7 +51,9 @@ export function createWebhooks(options: WebhookOptions): Hono<AppEnv> {
     c.var.entry.reference = reference;
     const { ids, facts } = news;
     const named = validReference(news.reference) ?? addressed;
-    const told = { account: account.name, reference, named, ids, body: news.signed ?? body, at, signed, facts };
+    const bytes = news.signed ?? body;
+    const turn = turnOf(`${account.name} ${reference ?? ids[0]}`, bytes);
+    const told = { account: account.name, reference, named, ids, body: bytes, turn, at, signed, facts };
     const outcome = await inTime(handOver(told, account.shared ?? false));
     if (outcome === 'accepted') return c.body(null, 200);
     c.var.entry.reason = 'unmatched';

@@ -31,9 +31,9 @@ export function listen(run: Run): void {
   setHandler(
     messages.observed,
     (hint) => {
-      // An account speaks for its own links only.
-      if (hint.account !== run.terms.account) return;
-      run.hint(hint.ids);
+      // An account speaks for its own links only. What is no hint at all, signalled by hand, must not stop the run.
+      if (hint?.account !== run.terms.account || !Array.isArray(hint.ids)) return;
+      run.hint(hint.ids.filter((id) => typeof id === 'string'));
       if (hint.facts && names(run, hint)) run.hear({ signed: hint.signed, facts: hint.facts });
     },
     { description: 'A verified webhook named this link: read the provider' },
@@ -167,7 +167,9 @@ function patiently(holds: () => boolean, ms?: number): Promise<unknown> {
 }
 
 /** `known` means that this very command was accepted before: its answer is given again. */
-function check(run: Run, action: Action, { id, fingerprint }: Command, force = false): 'known' | 'new' {
+function check(run: Run, action: Action, command: Command, force = false): 'known' | 'new' {
+  checkForm(run, command);
+  const { id, fingerprint } = command;
   const known = run.operation(id);
   if (known?.fingerprint === fingerprint) return 'known';
   if (known) {
@@ -186,12 +188,25 @@ function check(run: Run, action: Action, { id, fingerprint }: Command, force = f
   return 'new';
 }
 
+/** The client checks all this; in the Temporal UI a command is typed by hand. */
+function checkForm(run: Run, command: Partial<MoneyCommand & ExtendCommand> | undefined): void {
+  const { id, actor, amount, expiresAt } = command ?? {};
+  const isText = (value: unknown) => typeof value === 'string' && value !== '';
+  if (!isText(id) || !isText(actor)) throw notAllowed(run, 'a command needs the texts id and actor');
+  if (amount !== undefined && !(Number.isSafeInteger(amount) && amount > 0)) {
+    throw refusal({ code: 'amount_out_of_range', message: 'amount must be an integer of minor units, above 0' });
+  }
+  if (expiresAt !== undefined && !(Number.isSafeInteger(expiresAt) && expiresAt > Date.now())) {
+    throw notAllowed(run, 'expiresAt must be a later instant in epoch milliseconds');
+  }
+}
+
 function checkMoney(run: Run, kind: 'capture' | 'refund', command: MoneyCommand): void {
   const ability = run.created?.abilities[kind];
   if (ability === false && kind === 'capture') {
     throw refusal({ code: 'not_supported', message: `${run.created?.provider} offers no ${kind}` });
   }
-  if (check(run, kind, command, command.force === true) === 'known') return;
+  if (check(run, kind, command, command?.force === true) === 'known') return;
   const { amount, currency } = command;
   const movable = movableNow(run, kind);
   if (currency !== undefined && currency !== run.terms.currency) {
@@ -219,6 +234,7 @@ function checkExtend(run: Run, command: ExtendCommand): void {
 }
 
 function checkAcknowledge(run: Run, command: AcknowledgeCommand): void {
+  checkForm(run, command);
   const { exception, reason } = command;
   if (run.operation(command.id) && check(run, 'acknowledge', command) === 'known') return;
   if (!exceptionsOf(run.matter).includes(exception)) throw notAllowed(run, `the link has no ${exception}`);

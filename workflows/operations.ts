@@ -93,8 +93,10 @@ async function extend(run: Run, operation: Operation): Promise<void> {
 function mark(run: Run, operation: Operation, kind: 'mark-paid' | 'mark-refunded'): void {
   const { terms } = run;
   const { amount = 0, providerId, actor, reason, id } = operation;
-  const payment = providerId ?? likelyPayment(run);
   const field = kind === 'mark-paid' ? ('captured' as const) : ('refunded' as const);
+  // The number of a bank transfer names no payment of ours: what was given back is of one that is here.
+  const known = paymentsIn(run.state.facts, terms.currency).some(([key]) => key === providerId);
+  const payment = providerId !== undefined && (known || kind === 'mark-paid') ? providerId : likelyPayment(run);
   const entry = { payment, currency: terms.currency, field, minor: amount };
   const why = reason ? `: ${reason}` : '';
   run.learn('operator', { entries: { [id]: entry } }, `${actor} vouches for ${show(amount, run)} ${field}${why}`);

@@ -49,6 +49,7 @@ async function open(run: Run): Promise<void> {
   if (!refused()) return;
   await leaveOrder(run);
   await condition(allHandlersFinished);
+  run.over = true;
   throw refusedCreate(run);
 }
 
@@ -146,6 +147,7 @@ function moneyCanMove(run: Run): boolean {
 async function done(run: Run): Promise<Link> {
   await leaveOrder(run);
   await condition(allHandlersFinished);
+  run.over = true;
   return run.view();
 }
 

@@ -48,6 +48,9 @@ export class Run {
   /** What the watch under way was started with: it ends as soon as the provider shows other than its facts. */
   watched?: { facts: Facts; lastNewsAt: number };
 
+  /** The run is about to end: it can do nothing more. */
+  over = false;
+
   private published = '';
   /** The history has grown: the next quiet moment continues as new. */
   private long = false;
@@ -358,7 +361,7 @@ export class Run {
 
   view(): Link {
     const { createdAt } = this.state;
-    return viewOfLink(this.matter, { createdAt, provider: this.input.provider });
+    return viewOfLink(this.matter, { createdAt, provider: this.input.provider, over: this.over });
   }
 
   private describe({ latest, payments }: Facts): string {

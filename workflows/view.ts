@@ -7,7 +7,7 @@ import { sums } from './facts.ts';
 import { type Link, type LinkOperation, type Matter, type Operation, statusOf } from './link.ts';
 
 /** `provider` is shown until the create activity has told it. */
-export function viewOfLink(matter: Matter, since: { createdAt: number; provider?: string }): Link {
+export function viewOfLink(matter: Matter, since: { createdAt: number; provider?: string; over: boolean }): Link {
   const { terms, facts, operations, created } = matter;
   const { authorized, captured, refunded } = sums(facts, terms.currency);
   const lapse = captureBefore(matter);
@@ -28,7 +28,8 @@ export function viewOfLink(matter: Matter, since: { createdAt: number; provider?
     expiresAt: created ? iso(created.expiresAt) : terms.expiresAt ? iso(terms.expiresAt) : null,
     ...(lapse === undefined ? {} : { captureBefore: iso(lapse) }),
     operations: operations.map(viewOf),
-    allowed: allowedOf(matter),
+    // Of a run that is over nothing can be asked any more.
+    allowed: since.over ? [] : allowedOf(matter),
     ...(terms.metadata ? { metadata: terms.metadata } : {}),
     ...(terms.orderReference ? { orderReference: terms.orderReference } : {}),
   };
