@@ -1,12 +1,12 @@
 /** Temporal, sandbox, worker and gateway together: what `npm start`, the demo and the tests run on. */
 import { randomBytes } from 'node:crypto';
-import { Client, Connection } from '@temporalio/client';
+import type { Client } from '@temporalio/client';
 import { NativeConnection, Runtime } from '@temporalio/worker';
 import { type Accounts, readAccounts } from '../activities/accounts.ts';
 import type { Provider } from '../activities/provider.ts';
 import { providers } from '../activities/registry.ts';
 import type { Callbacks } from '../activities/tokens.ts';
-import { PaymentLinks } from '../client/index.ts';
+import { connectClient, PaymentLinks } from '../client/index.ts';
 import type { Log } from '../gateway/log.ts';
 import { type Gateway, startGateway } from '../gateway/server.ts';
 import type { OpenProvider } from '../sandbox/provider.ts';
@@ -72,7 +72,6 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   try {
     const temporal = await startTemporal({ stateDir, port: ports.temporal, uiPort: ports.ui, log });
     stops.push(() => temporal.stop());
-    const { connectionOptions, namespace } = temporal;
 
     const sandbox = await startSandbox({
       port: ports.sandbox ?? 0,
@@ -91,9 +90,8 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     const tried = trials.map((trial) => trial.provider);
     const accounts = readAccounts(accountsFile, process.env, [...providers, ...tried]);
 
-    const connection = await Connection.connect(connectionOptions);
-    stops.push(() => connection.close());
-    const client = new Client({ connection, namespace });
+    const client = await connectClient({ env: { ...process.env, ...temporal.env } });
+    stops.push(() => client.connection.close());
     const links = new PaymentLinks(client, { timing });
     const tokenKeys = options.tokenKeys ?? [randomBytes(32).toString('base64url')];
     const gateway = await startGateway({

@@ -26,7 +26,9 @@ it.each<[string, string, unknown[]]>([
 ])('an update with %s is refused and leaves no trace', async (_what, update, args) => {
   const reference = await paid();
   const before = await events(reference);
-  await expect(handle(reference).executeUpdate<unknown, unknown[]>(update, { args })).rejects.toThrow(/Workflow Update failed/);
+  await expect(
+    handle(reference).executeUpdate<unknown, [unknown]>(update, { args: args as [unknown] }),
+  ).rejects.toThrow(/Workflow Update failed/);
   expect(await events(reference)).toBe(before);
   expect(await links.get(reference)).toMatchObject({ status: 'paid', refunded: 0 });
 });
