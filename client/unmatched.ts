@@ -14,6 +14,7 @@ import {
   type UnmatchedMemo,
 } from '../workflows/unmatched-webhook.ts';
 import { NotFound } from './errors.ts';
+import { isAskable } from './list.ts';
 import { hintOf, type News } from './observe.ts';
 import { type Limits, within } from './reach.ts';
 import { parse } from './requests.ts';
@@ -104,7 +105,12 @@ export interface UnmatchedPage {
   nextCursor?: string;
 }
 
-export const unmatchedQuery = z.strictObject({ account: accountName.optional(), ...paging });
+export const unmatchedQuery = z.strictObject({
+  account: accountName.optional(),
+  /** Only those of these accounts: what an API key may see. */
+  accounts: z.array(accountName).optional(),
+  ...paging,
+});
 export type UnmatchedQuery = z.infer<typeof unmatchedQuery>;
 
 /**
@@ -113,8 +119,10 @@ export type UnmatchedQuery = z.infer<typeof unmatchedQuery>;
  * @throws InvalidRequest for an unknown field, a limit outside 1–100 and a cursor that is none of ours; Unavailable
  */
 export async function listUnmatched(client: Client, query: UnmatchedQuery, limits: Limits): Promise<UnmatchedPage> {
-  const { account, ...page } = parse(unmatchedQuery, query);
-  const { infos, ...next } = await pageOf(client, openRunsOf(account), page, limits);
+  const { account, accounts, ...page } = parse(unmatchedQuery, query);
+  if (accounts?.length === 0) return { items: [] };
+  const among = accounts ? ` AND ${linkAccount.name} IN (${accounts.map(quote).join(', ')})` : '';
+  const { infos, ...next } = await pageOf(client, `${openRunsOf(account)}${among}`, page, limits);
   return { items: await Promise.all(infos.map((info) => unmatchedIn(client, info))), ...next };
 }
 
@@ -129,10 +137,11 @@ export async function dismissUnmatched(
   dismissal: Dismissal,
   limits: Limits,
 ): Promise<void> {
+  const none = new NotFound(about, `no unmatched webhook of ${account} about ${JSON.stringify(about)} is open`);
+  if (!accountName.safeParse(account).success || !isAskable(about)) throw none;
   const handle = client.workflow.getHandle(unmatchedIdOf({ account, about }));
   await within(client, limits, () => handle.executeUpdate(dismiss, { args: [dismissal] })).catch((error: unknown) => {
-    if (!(error instanceof WorkflowNotFoundError)) throw error;
-    throw new NotFound(about, `no unmatched webhook of ${account} about ${JSON.stringify(about)} is open`);
+    throw error instanceof WorkflowNotFoundError ? none : error;
   });
 }
 

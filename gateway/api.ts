@@ -6,7 +6,7 @@ import type { PaymentLinks } from '../client/index.ts';
 import { parse } from '../client/requests.ts';
 import type { Terms } from '../workflows/link.ts';
 import type { CommandOutcome } from '../workflows/messages.ts';
-import { createRequest, idempotencyKey, reference as referenceSchema } from '../workflows/schema.ts';
+import { createRequest, dismissRequest, idempotencyKey, reference as referenceSchema } from '../workflows/schema.ts';
 import { type AppEnv, refuseOtherMethods, setUp } from './app.ts';
 import {
   type ApiKey,
@@ -25,7 +25,7 @@ import { Problem } from './problems.ts';
 import { createRates } from './rates.ts';
 import type { Readiness } from './readiness.ts';
 import * as routes from './routes.ts';
-import { listQuery } from './schemas.ts';
+import { listQuery, unmatchedQuery } from './schemas.ts';
 
 /** What the API needs of the client. */
 export type Links = Pick<
@@ -43,6 +43,8 @@ export type Links = Pick<
   | 'acknowledge'
   | 'resync'
   | 'resolveUnknown'
+  | 'unmatched'
+  | 'dismissUnmatched'
 >;
 
 export interface ApiOptions {
@@ -139,14 +141,32 @@ export function createApi(options: ApiOptions): OpenAPIHono<AppEnv> {
     return c.json(link, link.url === null ? 202 : created ? 201 : 200);
   });
 
-  serve(routes.list, async ({ c, principal }) => {
-    const given = c.req.queries();
-    const twice = Object.entries(given).find(([, values]) => values.length > 1);
-    if (twice) throw new InvalidRequest(400, [{ pointer: `/${twice[0]}`, message: 'is given more than once' }]);
-    const query = parse(listQuery, c.req.query());
-    if (query.account && !maySee(principal, query.account)) return c.json({ items: [] });
-    const { accounts: seen } = principal;
-    return c.json(await links.list({ ...query, ...(seen === '*' ? {} : { accounts: [...seen] }) }));
+  /** A list, of which a key sees what is of its accounts. */
+  function serveList<Query extends { account?: string }>(
+    route: routes.Route,
+    schema: z.ZodType<Query>,
+    list: (query: Query & { accounts?: string[] }) => Promise<object>,
+  ): void {
+    serve(route, async ({ c, principal }) => {
+      const given = c.req.queries();
+      const twice = Object.entries(given).find(([, values]) => values.length > 1);
+      if (twice) throw new InvalidRequest(400, [{ pointer: `/${twice[0]}`, message: 'is given more than once' }]);
+      const query = parse(schema, c.req.query());
+      if (query.account && !maySee(principal, query.account)) return c.json({ items: [] });
+      const { accounts: seen } = principal;
+      return c.json(await list({ ...query, ...(seen === '*' ? {} : { accounts: [...seen] }) }));
+    });
+  }
+
+  serveList(routes.list, listQuery, (query) => links.list(query));
+  serveList(routes.unmatched, unmatchedQuery, (query) => links.unmatched(query));
+
+  serve(routes.dismissUnmatched, async ({ c, principal }) => {
+    const request = await bodyOf(c, dismissRequest);
+    const { account = '', about = '' } = c.req.param() as { account?: string; about?: string };
+    if (!maySee(principal, account)) throw new NotFound(about.slice(0, 100));
+    await links.dismissUnmatched({ account, about }, request, { actor: principal.actor });
+    return c.json({ account, about });
   });
 
   serve(routes.get, async (call) => {

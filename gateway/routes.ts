@@ -91,6 +91,27 @@ export const markRefunded = command('mark-refunded', requests.markRequest, 'Stat
   role: 'refund',
 });
 
+export const unmatched = route('read', {
+  method: 'get',
+  path: '/v1/unmatched-webhooks',
+  summary: 'Webhooks that name no open link: of no link, or news of one that is over',
+  request: { query: answers.unmatchedQuery },
+  responses: { 200: json(answers.unmatchedList, 'a page of them'), 400: badQuery, ...reading },
+});
+
+const kept = z.object({
+  account: z.string(),
+  about: z.string().describe('percent-encoded: `p/77` is `p%2F77`'),
+});
+
+export const dismissUnmatched = route('operate', {
+  method: 'post',
+  path: '/v1/unmatched-webhooks/{account}/{about}/dismiss',
+  summary: "Close one as nobody's, or as seen to",
+  request: { params: kept, body: { required: true, ...json(requests.dismissRequest, 'why') } },
+  responses: { 200: json(kept, 'closed'), 404: problem('none is open, or not of your accounts'), ...common },
+});
+
 export const health = route(undefined, {
   method: 'get',
   path: '/healthz',

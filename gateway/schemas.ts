@@ -1,6 +1,7 @@
 /** What the API answers, for its OpenAPI document. The types come from the workflow; here the two are held together. */
 import { z } from '@hono/zod-openapi';
 import { listQuery as clientListQuery } from '../client/list.ts';
+import { unmatchedQuery as clientUnmatchedQuery, type UnmatchedPage } from '../client/unmatched.ts';
 import type { Action, Link, LinkOperation, OperationKind, OperationState } from '../workflows/link.ts';
 import { EXCEPTIONS, STATUSES } from '../workflows/schema.ts';
 
@@ -94,6 +95,30 @@ export const timeline = z
   })
   .openapi('Timeline');
 
+export const unmatchedList = z
+  .object({
+    items: z.array(
+      z
+        .object({
+          account: z.string(),
+          about: z.string(),
+          ids: z.array(z.string()),
+          since: at,
+          afterEnd: z
+            .object({
+              reference: z.string(),
+              exceptions: z.array(exception),
+              money: z.array(z.object({ minor, currency: z.string() })),
+            })
+            .optional()
+            .describe('what came after the end of this link'),
+        })
+        .openapi('UnmatchedWebhook'),
+    ),
+    nextCursor: z.string().optional(),
+  })
+  .openapi('UnmatchedList') satisfies z.ZodType<UnmatchedPage>;
+
 export const problem = z
   .object({
     type: z.string(),
@@ -115,7 +140,7 @@ export const readiness = z
   })
   .openapi('Readiness');
 
-/** Query of the list: what the client takes, but for what only a key decides; a number comes as text. */
-export const listQuery = clientListQuery
-  .omit({ accounts: true })
-  .extend({ limit: z.coerce.number().pipe(z.int().min(1).max(100)).optional() });
+/** Queries of the lists: what the client takes, but for what only a key decides; a number comes as text. */
+const limit = { limit: z.coerce.number().pipe(z.int().min(1).max(100)).optional() };
+export const listQuery = clientListQuery.omit({ accounts: true }).extend(limit);
+export const unmatchedQuery = clientUnmatchedQuery.omit({ accounts: true }).extend(limit);

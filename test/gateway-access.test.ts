@@ -73,15 +73,29 @@ describe('API keys', () => {
     expect((await call('clerk', 'POST', '/v1/payment-links', { ...good, reference: 'INV-9' })).status).toBe(201);
   });
 
-  it('the list shows the accounts of the key', async () => {
-    await call('reader', 'GET', '/v1/payment-links');
-    await call('boss', 'GET', '/v1/payment-links?account=other');
-    const foreign = await call('rival', 'GET', '/v1/payment-links?account=shop');
+  it.each([
+    ['list', '/v1/payment-links'],
+    ['unmatched', '/v1/unmatched-webhooks'],
+  ])('the %s shows the accounts of the key', async (list, route) => {
+    await call('reader', 'GET', route);
+    await call('boss', 'GET', `${route}?account=other`);
+    const foreign = await call('rival', 'GET', `${route}?account=shop`);
     expect(foreign.json).toEqual({ items: [] });
     expect(scene.links.calls).toEqual([
-      ['list', { accounts: ['shop'] }],
-      ['list', { account: 'other' }],
+      [list, { accounts: ['shop'] }],
+      [list, { account: 'other' }],
     ]);
+  });
+
+  it('an unmatched webhook is closed by those who may operate its account, under their name', async () => {
+    const dismiss = (who: Who) => call(who, 'POST', '/v1/unmatched-webhooks/shop/p%2F77/dismiss', { reason: 'a test' });
+    expect([await dismiss('reader'), await dismiss('rival'), await dismiss('clerk')]).toMatchObject([
+      { status: 403 },
+      { status: 404, json: { code: 'not_found' } },
+      { status: 200, json: { account: 'shop', about: 'p/77' } },
+    ]);
+    const webhook = { account: 'shop', about: 'p/77' };
+    expect(scene.links.calls).toEqual([['dismissUnmatched', webhook, { reason: 'a test' }, { actor: 'clerk' }]]);
   });
 
   it('the actor is the name of the key, whatever X-Actor says', async () => {

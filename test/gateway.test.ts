@@ -164,6 +164,23 @@ describe('commands', () => {
   });
 });
 
+describe('unmatched webhooks', () => {
+  const dismiss = (about: string, body: object) => scene.post(`/v1/unmatched-webhooks/shop/${about}/dismiss`, body);
+
+  it('are listed page by page', async () => {
+    const { status, json } = await send(`${scene.api}/v1/unmatched-webhooks?account=shop&cursor=abc&limit=5`);
+    expect([status, json]).toEqual([200, { items: [] }]);
+    expect(scene.links.calls).toEqual([['unmatched', { account: 'shop', cursor: 'abc', limit: 5 }]]);
+    expect((await send(`${scene.api}/v1/unmatched-webhooks?status=paid`)).status).toBe(400);
+  });
+
+  it('are closed with a reason, if there are any', async () => {
+    expect(await dismiss('p-1', {})).toMatchObject({ status: 400, json: { errors: [{ pointer: '/reason' }] } });
+    expect(await dismiss('p-1', { reason: 'sold by the old shop' })).toMatchObject({ status: 200 });
+    expect(await dismiss('nobody', { reason: 'x' })).toMatchObject({ status: 404, json: { code: 'not_found' } });
+  });
+});
+
 describe('the list', () => {
   it('passes its filters on', async () => {
     const query = '?status=paid&account=shop&exception=underpaid&cursor=abc&limit=5';
@@ -276,7 +293,7 @@ describe('the document', () => {
       .filter(({ method }) => method !== 'ALL')
       .map(({ method, path: route }) => `${method} ${route.replaceAll(/:(\w+)/g, '{$1}')}`);
     expect(documented.sort()).toEqual([...new Set(served)].sort());
-    expect(served).toHaveLength(17);
+    expect(served).toHaveLength(19);
   });
 
   it('shows bodies, parameters, roles and problems', async () => {

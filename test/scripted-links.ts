@@ -46,6 +46,14 @@ export class Links {
     this.note('list', query);
     return { items: [] };
   }
+  async unmatched(query: object) {
+    this.note('unmatched', query);
+    return { items: [] };
+  }
+  async dismissUnmatched(webhook: { account: string; about: string }, request: object, how: object) {
+    this.note('dismissUnmatched', webhook, request, how);
+    if (webhook.about === 'nobody') throw new NotFound(webhook.about);
+  }
   async timeline(reference: string) {
     await this.get(reference);
     return [{ at: '1970-01-01T00:00:00.000Z', kind: 'created', source: 'provider', summary: 'payable' }];

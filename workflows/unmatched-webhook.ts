@@ -79,6 +79,8 @@ export async function unmatchedWebhook(
   let dismissed: Dismissal | undefined;
   setHandler(facts, () => now);
   setHandler(observed, (hint) => {
+    // What is no hint at all, signalled by hand, must not stop the run.
+    if (typeof hint?.evidence !== 'string' || !Array.isArray(hint.ids)) return;
     if (waiting.size < MAX_HINTS && !done.has(hint.evidence)) waiting.set(hint.evidence, hint);
   });
   setHandler(
