@@ -18,6 +18,7 @@ import { WALKS } from '../stack/walks.ts';
 import { workflowIdOf } from '../workflows/messages.ts';
 import { TIMING } from '../workflows/state.ts';
 import { forgetHistories, nameOf, savedHistories, saveHistory, walkName } from './corpus.ts';
+import { LOST_LIVES } from './lost-lives.ts';
 import { type Life, ORDER_LIVES } from './order-lives.ts';
 
 const MINUTE_MS = 300;
@@ -26,6 +27,7 @@ const AMOUNT = { minor: 10_050, currency: 'AED' };
 /** Lives the demo does not show. */
 const LIVES: Record<string, Life> = {
   ...ORDER_LIVES,
+  ...LOST_LIVES,
 
   async 'capture answer lost'(stack, reference) {
     const shop = openShop(stack);
