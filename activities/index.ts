@@ -125,8 +125,9 @@ export function createActivities(accounts: Accounts, deps: Partial<Deps> = {}): 
   async function watch({ terms, created, known, lastNewsAt, cadence }: Watch): Promise<Observation> {
     const desk = deskOf('watch', terms);
     const { provider, attempt } = desk;
-    const deadline = created.expiresAt;
-    const delay = () => delayUntilNextLook(cadence, { lastNewsAt, deadline, now: now() }, random());
+    const seldom = { lastNewsAt: 0, deadline: Number.POSITIVE_INFINITY };
+    const pace = isPaid(known) ? seldom : { lastNewsAt, deadline: created.expiresAt };
+    const delay = (at = pace) => delayUntilNextLook(cadence, { ...at, now: now() }, random());
     // The first look comes one delay after the last news, not at once: the workflow has only just heard it.
     if (activityInfo().attempt === 1) {
       const first = delay();
@@ -150,7 +151,7 @@ export function createActivities(accounts: Accounts, deps: Partial<Deps> = {}): 
     // A webhook or command was faster, and the money is here: all that is left is to look again now and then.
     const rests = news && isPaid(answer.facts) && told !== undefined && !isNews(told, answer.facts);
     if (news && !rests) return observation(answer);
-    const next = rests ? cadence.thenEverySeconds * 1000 : delay();
+    const next = rests ? delay(seldom) : delay();
     throw nothingNew(
       `${answer.facts.latest?.word ?? 'no news'} at ${provider.name}, next look in ${readable(next)}`,
       next,

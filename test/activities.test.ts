@@ -354,6 +354,16 @@ describe('watch', () => {
     }
   });
 
+  it('looks at a paid link seldom, and returns what is new even then', async () => {
+    const walk = await Walk.create();
+    await walk.act('pay');
+    await walk.inquire();
+    expect(await failureFrom(walk.watch(1))).toMatchObject({ message: 'PAID at paymennt, first look in 4 h' });
+    expect(await failureFrom(walk.watch(2))).toMatchObject({ message: 'PAID at paymennt, next look in 4 h' });
+    await walk.act('pay');
+    expect(sums((await walk.watch(2)).facts, 'AED').captured).toBe(20_100);
+  });
+
   it('returns what is new', async () => {
     const walk = await Walk.create();
     await walk.act('pay');

@@ -11,16 +11,17 @@ const REST_AFTER_FAILURE = '15m';
 /** A hint may be left to a poll that comes no later than this. */
 const SOON_SECONDS = 10;
 
-/** Asks the provider for as long as the link may change by itself. One activity per change, none per poll. */
+/**
+ * Asks the provider for as long as the run lives: a paid link is looked at seldom, yet it may be paid again, disputed, or
+ * refunded in the portal. One activity per change, none per poll.
+ */
 export async function watchProvider(run: Run): Promise<never> {
-  // A paid link changes by webhook, command or resync only.
-  const changes = () => run.status === 'pending' || run.status === 'authorized' || !moneyIsHere(run.matter);
-  const worthwhile = () => !run.leaving && run.created?.abilities.inquire === true && changes();
+  const worthwhile = () => !run.leaving && run.created?.abilities.inquire === true;
   for (;;) {
     await condition(worthwhile);
     run.state.watches += 1;
     run.watched = { facts: run.state.facts, lastNewsAt: run.state.lastNewsAt };
-    // Left alone when the link is paid: it finds that the run knows, and from then on looks now and then.
+    // Left alone when a webhook or command was faster: it finds that the run knows, and goes on looking.
     const failure = await untilLeaving(run, async () => {
       const { facts } = await run.world.polls.watch.executeWithOptions(
         // A fixed id rescheduled while its predecessor is in flight would wedge the workflow task.
@@ -83,8 +84,8 @@ export async function heedHints(run: Run): Promise<never> {
 }
 
 /** Whether a watch is under way that looks within seconds, and knows less than the run does. */
-function looksSoon({ watched, state, timing: { cadence } }: Run): boolean {
-  if (!watched || !isNews(watched.facts, state.facts)) return false;
+function looksSoon({ watched, matter, state, timing: { cadence } }: Run): boolean {
+  if (!watched || moneyIsHere({ ...matter, facts: watched.facts }) || !isNews(watched.facts, state.facts)) return false;
   const age = (Date.now() - watched.lastNewsAt) / 1000;
   const row = cadence.rows.find(({ untilAgeSeconds }) => age < untilAgeSeconds);
   return (row?.everySeconds ?? cadence.thenEverySeconds) <= SOON_SECONDS;
