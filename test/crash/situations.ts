@@ -67,6 +67,7 @@ const TWICE: readonly Row[] = [
   ['beqelal', 'create'],
   ['beqelal-blind', 'create'],
   ['beqelal', 'cancel'],
+  ['beqelal-blind', 'cancel'],
   ['boomfi', 'create'],
   ['boomfi', 'cancel'],
   ['katu9', 'create'],
