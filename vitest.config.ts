@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 /** Whole stacks as processes: they get the machine to themselves. */
-const MAINS = ['test/demo.test.ts', 'test/start.test.ts'];
+const MAINS = ['test/chaos.test.ts', 'test/demo.test.ts', 'test/start.test.ts'];
 
 /** No Temporal, no process-wide settings: these share their modules, which are most of what loading them costs. */
 const PURE = [
@@ -10,6 +10,7 @@ const PURE = [
   'test/{sandbox,gateway}*.test.ts',
   'test/attack-{api,news,provider,startup,webhooks}.test.ts',
   'test/*-life.test.ts',
+  'test/chaos-checker.test.ts',
 ];
 
 // Real servers on shared machines: a test that was late is asked again, and what fails three times is broken.

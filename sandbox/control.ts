@@ -28,7 +28,7 @@ const webhookTarget = z.strictObject({
 
 /**
  * The control plane, `/__sandbox/{provider}/…`: makes happen what neither merchant nor customer can do, orders faults,
- * and shows the ledger (`?reference=` narrows it) and what became of webhooks. Errors are `{error}`: 400 bad input, 404 unknown link or provider, 409 makes no sense now.
+ * and shows the ledger (`?reference=` narrows it) and what became of webhooks (`?link=`). Errors are `{error}`: 400 bad input, 404 unknown link or provider, 409 makes no sense now.
  */
 export function controlPlane(providers: readonly SandboxProvider[]): Hono {
   const app = new Hono();
@@ -52,7 +52,7 @@ export function controlPlane(providers: readonly SandboxProvider[]): Hono {
     const reference = c.req.query('reference');
     return c.json({ entries: reference === undefined ? entries : entries.filter((e) => e.reference === reference) });
   });
-  app.get('/:provider/deliveries', (c) => c.json(providerOf(c).deliveries.tally()));
+  app.get('/:provider/deliveries', (c) => c.json(providerOf(c).deliveries.tally(c.req.query('link'))));
   app.get('/:provider/faults', (c) => c.json(providerOf(c).faults.list()));
   app.delete('/:provider/faults', (c) => c.json({ released: providerOf(c).faults.clear() }));
 

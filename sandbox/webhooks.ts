@@ -45,7 +45,8 @@ export interface Deliveries {
   send(notice: Notice, order?: DeliveryOrder): Promise<Attempt[]>;
   /** The newest notice of a link. */
   latest(link: string): Notice | undefined;
-  tally(): Tally;
+  /** Of one link's news, or of all; attempts are always all. */
+  tally(link?: string): Tally;
   /** Resolves when no first attempt about the link is under way. */
   quiet(link: string): Promise<void>;
   close(): void;
@@ -163,9 +164,14 @@ export function createDeliveries(options: DeliveryOptions): Deliveries {
       return [];
     },
     latest: (link) => newest.get(link),
-    tally: () => ({
+    tally: (of) => ({
       attempts: { ...attempts },
-      accepted: Object.fromEntries([...accepted].map(([link, at]) => [link, new Date(at).toISOString()])),
+      accepted: Object.fromEntries(
+        [...(of === undefined ? accepted.keys() : [of])].flatMap((link) => {
+          const at = accepted.get(link);
+          return at === undefined ? [] : [[link, new Date(at).toISOString()]];
+        }),
+      ),
     }),
     async quiet(link) {
       await Promise.allSettled(underWay.get(link) ?? []);

@@ -32,6 +32,8 @@ export const FORMS = {
 /** One entry of the sandbox's ledger, as its control plane gives it. */
 export interface LedgerEntry {
   seq: number;
+  /** RFC 3339 instant in UTC. */
+  at: string;
   kind: string;
   link: string;
   reference: string;
@@ -115,8 +117,8 @@ export function openShop({
     },
 
     async ledger(provider: string, reference: string): Promise<LedgerEntry[]> {
-      const { entries } = await control<{ entries: LedgerEntry[] }>('GET', `/${provider}/ledger`);
-      return entries.filter((entry) => entry.reference === reference);
+      const path = `/${provider}/ledger?reference=${encodeURIComponent(reference)}`;
+      return (await control<{ entries: LedgerEntry[] }>('GET', path)).entries;
     },
   };
 }

@@ -32,7 +32,7 @@ export interface Desk {
 
 /** One link on its way, with the verbs of those around it. */
 export interface Scene {
-  shop: Shop;
+  shop: Pick<Shop, 'get' | 'until'>;
   link: Link;
   /** Reports progress. */
   say(line: string): void;
@@ -53,12 +53,17 @@ export interface Ended {
   differences: string[];
 }
 
+/** The create request of a walk; an expiry in it counts from now. */
+export function orderOf({ desk, request }: Walk, reference: string) {
+  const { account, currency } = desk;
+  return { account, reference, amount: { minor: AMOUNT, currency }, ...desk.request, ...request?.() };
+}
+
 /** Lives one walk and judges it: link against expectation, against a fresh read of the provider, against the ledger. */
 export async function take(shop: Shop, walk: Walk, reference: string, say: (line: string) => void): Promise<Ended> {
-  const { account, provider, currency, request } = walk.desk;
-  const more = walk.request?.() ?? {};
-  const order = { account, reference, amount: { minor: AMOUNT, currency }, ...request, ...more };
-  const early = 'expiresAt' in more ? walk.desk.timing : undefined;
+  const { provider } = walk.desk;
+  const order = orderOf(walk, reference);
+  const early = 'expiresAt' in order ? walk.desk.timing : undefined;
   const { status, body } = early ? await shop.createWith(early, order) : await patiently(() => shop.create(order));
   if (status >= 300 || !body.url) {
     return { walk, reference, differences: [`create answered ${status}: ${JSON.stringify(body)}`] };

@@ -10,7 +10,7 @@ const inMinutes = (minutes: number) => ({ expiresAt: new Date(Date.now() + minut
 
 const PAYMENNT: Desk = { account: 'paymennt', provider: 'paymennt', currency: 'AED', shortest: 16 };
 const PAYMENNT_HOLD: Desk = { ...PAYMENNT, account: 'paymennt-hold' };
-const BEQELAL: Desk = {
+export const BEQELAL: Desk = {
   account: 'beqelal',
   provider: 'beqelal',
   currency: 'ETB',
@@ -29,7 +29,7 @@ const PAYMOB: Desk = {
 /** Has no expiry: closed by the engine's own timer. */
 const BOOMFI: Desk = { account: 'boomfi', provider: 'boomfi', currency: 'USD', shortest: 0.1 };
 
-const paid = (desk: Desk, name: string): Walk => ({
+export const paid = (desk: Desk, name: string): Walk => ({
   name,
   desk,
   ends: { ...ALL, status: 'paid' },
@@ -87,7 +87,7 @@ const refunded = (desk: Desk, name: string, ends: Walk['ends'], parts: (number |
   },
 });
 
-const refundedByHand = (desk: Desk, happens?: string): Walk => ({
+export const refundedByHand = (desk: Desk, happens?: string): Walk => ({
   name: 'refunded by hand: the provider has no refund',
   desk,
   ends: { ...ALL, status: 'refunded', refunded: AMOUNT },
@@ -105,7 +105,7 @@ const refundedByHand = (desk: Desk, happens?: string): Walk => ({
   },
 });
 
-const cancelled = (desk: Desk, told: boolean): Walk => ({
+export const cancelled = (desk: Desk, told: boolean): Walk => ({
   name: told ? 'cancelled before payment' : 'cancelled here: the provider has no cancel',
   desk,
   ends: { ...NOTHING, status: 'cancelled', exceptions: told ? [] : ['cancel_unconfirmed'] },

@@ -179,6 +179,8 @@ describe('actions', () => {
     expect(accepted[id]! <= paidBy).toBe(true);
     expect([attempts.lost - before.lost, attempts.refused - before.refused]).toEqual([1, 1]);
     expect(attempts.accepted).toBe(before.accepted + 1);
+    const narrowed = async (link: string) => (await shop.control('GET', `deliveries?link=${link}`)).body.accepted;
+    expect([await narrowed(id), await narrowed('nobody')]).toEqual([{ [id]: accepted[id] }, {}]);
     await shop.control('DELETE', 'faults');
   });
 

@@ -1,0 +1,298 @@
+import { describe, expect, it } from 'vitest';
+import { type Case, differencesOf, moneyIn } from '../stack/chaos/checker.ts';
+import { scriptOf } from '../stack/chaos/script.ts';
+import type { LedgerEntry } from '../stack/shop.ts';
+import type { Link, LinkOperation } from '../workflows/link.ts';
+
+const AT = '2026-01-01T00:00:00.000Z';
+const LATER = '2026-01-01T00:00:01.000Z';
+
+type Entry = Partial<LedgerEntry> & Pick<LedgerEntry, 'kind'>;
+
+const ledger = (...entries: Entry[]): LedgerEntry[] =>
+  entries.map((entry, index) => ({ seq: index + 1, at: AT, link: 'L1', reference: 'R', ...entry }));
+const money = (kind: string, amount: number, more: Partial<LedgerEntry> = {}): Entry => ({
+  ...{ kind, amount, currency: 'AED', payment: 'P1' },
+  ...more,
+});
+const created: Entry = { kind: 'created', amount: 100, currency: 'AED' };
+
+const operation = (kind: LinkOperation['kind'], more: Partial<LinkOperation> = {}): LinkOperation => ({
+  ...{ id: `${kind}-1`, kind, state: 'succeeded', at: AT, actor: 'local' },
+  ...more,
+});
+
+const link = (change: Partial<Link> = {}): Link => ({
+  ...{
+    reference: 'R',
+    account: 'a',
+    provider: 'p',
+    amount: 100,
+    currency: 'AED',
+    url: 'http://x',
+    providerLinkId: 'L1',
+  },
+  ...{ status: 'paid', exceptions: [], authorized: 100, captured: 100, refunded: 0 },
+  ...{ createdAt: AT, expiresAt: null, operations: [operation('create', { id: 'perdure create' })], allowed: [] },
+  ...change,
+});
+
+/** A link that was made, paid and refunded in part, without a flaw. */
+const story = (change: Partial<Case> = {}): Case => ({
+  reference: 'R',
+  ends: { status: 'partially_refunded', exceptions: [], captured: 100, refunded: 30 },
+  link: refunded(),
+  entries: ledger(created, money('captured', 100), money('refunded', 30)),
+  acks: [
+    { verb: 'create', key: 'R', status: 201, providerLinkId: 'L1' },
+    { verb: 'refund', key: 'refund-1', status: 200, state: 'succeeded' },
+  ],
+  orphans: [],
+  ...change,
+});
+const refunded = (change: Partial<Link> = {}) =>
+  link({ status: 'partially_refunded', refunded: 30, operations: [operation('refund', { amount: 30 })], ...change });
+
+const told = (change: Partial<Case>) => differencesOf(story(change)).map(({ kind, says }) => `${kind}: ${says}`);
+
+describe('the checker of a chaos run', () => {
+  it('says nothing where link and ledger agree', () => {
+    expect(told({})).toEqual([]);
+  });
+
+  it.each<[string, Partial<Case>, string[]]>([
+    [
+      'a link that is gone',
+      { link: undefined },
+      ['lost link: there is no link, though 2 calls about it were answered 2xx'],
+    ],
+    [
+      'a second object at the provider',
+      { entries: [...story().entries, ...ledger({ ...created, link: 'L2' })] },
+      ['double create: the provider made L1 and L2'],
+    ],
+    [
+      'a second capture of one payment',
+      { entries: [...story().entries, ...ledger(money('captured', 100))] },
+      [
+        'double capture: captured 100 + 100, at most 100 was paid',
+        'ledger differs: authorized: ledger has 200, link says 100',
+        'ledger differs: captured: ledger has 200, link says 100',
+      ],
+    ],
+    [
+      'a second refund, also one that both sides know',
+      {
+        entries: [...story().entries, ...ledger(money('refunded', 30))],
+        link: refunded({ refunded: 60 }),
+        ends: { ...story().ends, refunded: 60 },
+      },
+      ["double refund: refunded 30 + 30, of which nobody's order is 30"],
+    ],
+    [
+      'a refund of another amount than was ordered',
+      {
+        entries: ledger(created, money('captured', 100), money('refunded', 40)),
+        link: refunded({ refunded: 40 }),
+        ends: { ...story().ends, refunded: 40 },
+      },
+      ["double refund: refunded 40, of which nobody's order is 40"],
+    ],
+    [
+      'more given back than taken',
+      { entries: ledger(created, money('captured', 20), money('refunded', 30)) },
+      [
+        'more out than in: ledger: authorized 20, captured 20, refunded 30',
+        'ledger differs: authorized: ledger has 20, link says 100',
+        'ledger differs: captured: ledger has 20, link says 100',
+      ],
+    ],
+    [
+      'more taken than held, as the link has it',
+      { link: refunded({ authorized: 50 }) },
+      [
+        'more out than in: link: authorized 50, captured 100, refunded 30',
+        'ledger differs: authorized: ledger has 100, link says 50',
+      ],
+    ],
+    [
+      'money the link does not know, before any webhook was taken',
+      { accepted: undefined, entries: [...story().entries, ...ledger(money('captured', 5, { payment: 'P2' }))] },
+      [
+        'double capture: captured 100 + 5, at most 100 was paid',
+        'ledger differs: authorized: ledger has 105, link says 100',
+        'ledger differs: captured: ledger has 105, link says 100',
+      ],
+    ],
+    [
+      'money the link does not know although a webhook about it was taken',
+      {
+        accepted: LATER,
+        entries: ledger(created, money('captured', 100)),
+        link: link({ status: 'pending', authorized: 0, captured: 0 }),
+        ends: { status: 'pending', exceptions: [], captured: 0, refunded: 0 },
+        acks: [],
+      },
+      [
+        'acked but lost: authorized: ledger has 100, link says 0, and a webhook about it was answered 2xx',
+        'acked but lost: captured: ledger has 100, link says 0, and a webhook about it was answered 2xx',
+      ],
+    ],
+    [
+      'money the link does not know, of which the webhooks that were taken could not tell',
+      {
+        accepted: AT,
+        entries: ledger(created, money('captured', 100), money('captured', 100, { payment: 'P2', at: LATER })),
+        link: link(),
+        ends: { status: 'paid', exceptions: [], captured: 100, refunded: 0 },
+        acks: [],
+      },
+      [
+        'double capture: captured 100 + 100, at most 100 was paid',
+        'ledger differs: authorized: ledger has 200, link says 100',
+        'ledger differs: captured: ledger has 200, link says 100',
+      ],
+    ],
+    [
+      'money in another currency',
+      {
+        entries: ledger(
+          created,
+          money('captured', 100),
+          money('refunded', 30),
+          money('captured', 7, { currency: 'USD' }),
+        ),
+      },
+      [
+        'double capture: captured 100 + 7, at most 100 was paid',
+        'ledger differs: currency: ledger has true, link says false',
+      ],
+    ],
+    [
+      'another object than the one the ledger knows',
+      { link: refunded({ providerLinkId: 'L9' }) },
+      [
+        'ledger differs: provider link: ledger has L1, link says L9',
+        'acked but lost: create R was answered 201 with L1, the link has L9',
+      ],
+    ],
+    [
+      'a command that was accepted and is forgotten',
+      { acks: [{ verb: 'cancel', key: 'cancel-1', status: 202, state: 'running' }] },
+      ['acked but lost: cancel cancel-1 was answered 202, the link does not know it'],
+    ],
+    [
+      'a command that was done and is not any more',
+      {
+        link: refunded({ operations: [operation('refund', { amount: 30 }), operation('cancel', { state: 'failed' })] }),
+        acks: [{ verb: 'cancel', key: 'cancel-1', status: 200, state: 'succeeded' }],
+      },
+      ['acked but lost: cancel cancel-1 was answered 200 as succeeded, and is failed'],
+    ],
+    [
+      'an operation nobody has settled',
+      {
+        link: refunded({
+          operations: [operation('refund', { amount: 30 }), operation('cancel', { state: 'unknown' })],
+        }),
+      },
+      ['not settled: cancel cancel-1 is unknown'],
+    ],
+    ['a walk that could not be gone', { trouble: 'paid had not come about' }, ['not settled: paid had not come about']],
+    [
+      'another status and exception than the walk ends in',
+      { link: refunded({ status: 'paid', exceptions: ['underpaid'] }) },
+      [
+        'other end: status is "paid", must be "partially_refunded"',
+        'other end: exceptions is ["underpaid"], must be []',
+      ],
+    ],
+    [
+      'a link that failed while its object can be paid',
+      {
+        link: link({ status: 'failed', providerLinkId: null, authorized: 0, captured: 0 }),
+        entries: ledger(created),
+        orphans: ['L1'],
+        acks: [],
+      },
+      ['other end: failed, and L1 of it can still be paid'],
+    ],
+  ])('reports %s', (_, change, differences) => {
+    expect(told(change)).toEqual(differences);
+  });
+
+  it.each<[string, Partial<Case>]>([
+    [
+      'a create that was lost, closed at the provider, and made again',
+      {
+        entries: [...ledger({ ...created, link: 'L0' }, { kind: 'expired', link: 'L0' }), ...story().entries],
+        orphans: ['L0'],
+      },
+    ],
+    [
+      'a create that came to nothing',
+      { link: link({ status: 'failed', providerLinkId: null, authorized: 0, captured: 0 }), entries: [], acks: [] },
+    ],
+    [
+      'money given back by hand where no ledger shows it',
+      {
+        ends: { status: 'refunded', exceptions: [], captured: 100, refunded: 100 },
+        link: link({
+          status: 'refunded',
+          refunded: 100,
+          operations: [operation('refund', { amount: 100 }), operation('mark-refunded', { amount: 100 })],
+        }),
+        entries: ledger(created, money('captured', 100)),
+        acks: [],
+      },
+    ],
+    [
+      'a walk whose customer pays twice',
+      {
+        ends: { status: 'paid', exceptions: ['duplicate_payment'], captured: 200, refunded: 0 },
+        link: link({ exceptions: ['duplicate_payment'], authorized: 200, captured: 200 }),
+        entries: ledger(created, money('captured', 100), money('captured', 100, { payment: 'P2' })),
+        acks: [],
+      },
+    ],
+  ])('accepts %s', (_, change) => {
+    expect(told(change)).toEqual([]);
+  });
+
+  it('sums what stayed: a voided hold was never captured, a failed refund is no refund', () => {
+    const entries = ledger(
+      money('authorized', 100),
+      money('voided', 100),
+      money('captured', 50, { payment: 'P2' }),
+      money('refunded', 20, { payment: 'P2' }),
+      money('refund_failed', 20, { payment: 'P2' }),
+      money('captured', 9, { payment: 'P3', currency: 'USD' }),
+    );
+    expect(moneyIn(entries, 'AED')).toEqual({ authorized: 150, captured: 50, refunded: 0 });
+  });
+});
+
+describe('the script of a chaos run', () => {
+  /** Functions are the walks' own; what is drawn is data. */
+  const drawn = (seed: number, links: number) => JSON.stringify(scriptOf(seed, links));
+
+  it('is the same for the same seed, and another for another', () => {
+    expect(drawn(7, 40)).toBe(drawn(7, 40));
+    expect(drawn(7, 40)).not.toBe(drawn(8, 40));
+  });
+
+  it('lets every site fail in 5 to 25 % of its calls, and every account have its share of links', () => {
+    const { faults, links } = scriptOf(7, 70);
+    const rates = new Map<string, number>();
+    for (const { provider, fault } of faults) {
+      const site = `${provider}.${fault.operation}`;
+      rates.set(site, (rates.get(site) ?? 0) + fault.rate);
+    }
+    expect(rates.size).toBeGreaterThan(30);
+    expect([...rates].filter(([, rate]) => rate < 0.0499 || rate > 0.2501)).toEqual([]);
+    const accounts = links.map(({ walk }) => walk.desk.account);
+    const shares = [...new Set(accounts)].map((account) => accounts.filter((name) => name === account).length);
+    expect(shares).toEqual(shares.map(() => 70 / shares.length));
+    expect(new Set(links.map(({ reference }) => reference)).size).toBe(70);
+  });
+});
