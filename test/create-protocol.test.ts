@@ -206,7 +206,7 @@ describe('waiting', () => {
 describe('refused before anything starts', () => {
   it.each([
     ['a past expiry', { expiresAt: '2020-01-01T00:00:00Z' }, '/expiresAt'],
-    ['a policy of a later version', { policies: { excess: 'refund_excess' } } as const, '/policies/excess'],
+    ['a wait beyond the calendar', { policies: { graceSeconds: 1e12 } }, '/policies/graceSeconds'],
   ])('%s', async (_, change, pointer) => {
     const body = request(change);
     await expect(links.create(body)).rejects.toMatchObject({ status: 422, errors: [{ pointer }] });

@@ -55,11 +55,12 @@ async function open(run: Run): Promise<void> {
 
 async function waitForPayment(run: Run): Promise<void> {
   const waits = () => run.status === 'pending' && newestOpening(run.state.facts)?.deadline === undefined;
-  if (!waits() || !run.created) return;
-  const { expiresAt } = run.created;
-  const extended = () => run.created?.expiresAt !== expiresAt;
-  await run.stay(() => !waits() || extended(), expiresAt);
-  if (waits() && !extended()) run.declare({ deadline: expiresAt }, 'the deadline passed');
+  while (waits() && run.created) {
+    const { expiresAt } = run.created;
+    const extended = () => run.created?.expiresAt !== expiresAt;
+    await run.stay(() => !waits() || extended(), expiresAt);
+    if (waits() && !extended()) run.declare({ deadline: expiresAt }, 'the deadline passed');
+  }
 }
 
 /** The deadline passed without money: read, let the provider close, close it ourselves, and only then declare. */
