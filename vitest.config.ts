@@ -1,7 +1,10 @@
 import { defineConfig } from 'vitest/config';
 
 /** Whole stacks as processes: they get the machine to themselves. */
-const MAINS = ['test/chaos.test.ts', 'test/demo.test.ts', 'test/start.test.ts'];
+const MAINS = ['test/demo.test.ts', 'test/start.test.ts'];
+
+/** What takes minutes, or most of the machine: `npm run long`. */
+const LONG = ['test/attack-process.test.ts', 'test/chaos.test.ts'];
 
 /** No Temporal, no process-wide settings: these share their modules, which are most of what loading them costs. */
 const PURE = [
@@ -21,7 +24,7 @@ export default defineConfig({
     globalSetup: ['test/bundle.ts'],
     projects: [
       { test: { name: 'pure', include: PURE, isolate: false, ...limits } },
-      { test: { name: 'parts', include: ['test/*.test.ts'], exclude: [...PURE, ...MAINS], ...limits } },
+      { test: { name: 'parts', include: ['test/*.test.ts'], exclude: [...PURE, ...MAINS, ...LONG], ...limits } },
       {
         // One Temporal, sandbox, worker and gateway for all files: each makes links of its own.
         test: {
@@ -33,6 +36,7 @@ export default defineConfig({
         },
       },
       { test: { name: 'mains', include: MAINS, maxWorkers: 1, sequence: { groupOrder: 1 }, ...limits } },
+      { test: { name: 'long', include: LONG, maxWorkers: 1, sequence: { groupOrder: 2 }, ...limits } },
     ],
     pool: 'forks',
     maxWorkers: 3,

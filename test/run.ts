@@ -1,6 +1,7 @@
 /**
  * `npm test`: format, lint, types, tests. Ends with one line, `N passed, N failed` (`, N skipped` where some were);
- * the two checks before the tests count as one each. Arguments go to vitest.
+ * the two checks before the tests count as one each. What takes minutes is left to `npm run long`; with arguments, which
+ * go to vitest, only tests are run.
  */
 import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
@@ -29,16 +30,20 @@ interface Report {
 
 const scratch = await mkdtemp(join(tmpdir(), 'perdure-test-'));
 const reportFile = join(scratch, 'report.json');
-const checks = [
-  await run('format and lint', '@biomejs/biome:bin/biome', ['check', '--error-on-warnings']),
-  await run('types', 'typescript:bin/tsc', ['--noEmit', '-p', '.']),
-];
+const args = process.argv.slice(2);
+const checks =
+  args.length > 0
+    ? []
+    : [
+        await run('format and lint', '@biomejs/biome:bin/biome', ['check', '--error-on-warnings']),
+        await run('types', 'typescript:bin/tsc', ['--noEmit', '-p', '.']),
+      ];
 const tested = await run('tests', 'vitest:vitest.mjs', [
   'run',
   '--reporter=default',
   '--reporter=json',
   `--outputFile=${reportFile}`,
-  ...process.argv.slice(2),
+  ...(args.length > 0 ? args : ['--project=!long']),
 ]);
 
 const report = await readFile(reportFile, 'utf8')
