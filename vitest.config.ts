@@ -3,12 +3,15 @@ import { defineConfig } from 'vitest/config';
 /** Whole stacks as processes: they get the machine to themselves. */
 const MAINS = ['test/demo.test.ts', 'test/start.test.ts'];
 
-/** What takes minutes, or most of the machine: `npm run long`. */
-const LONG = ['test/attack-process.test.ts', 'test/chaos.test.ts'];
+/** What takes minutes: `npm run long`. */
+const LONG = [
+  'test/{attack-process,chaos,crash,deploy,model}.test.ts',
+  'test/system/{attack,isolation,model,race}.test.ts',
+];
 
 /** No Temporal, no process-wide settings: these share their modules, which are most of what loading them costs. */
 const PURE = [
-  'test/{accounts,after-end,arrows,docs,facts,http,model,money,reliability,requests,shared-reads,zoned-time}.test.ts',
+  'test/{accounts,after-end,arrows,docs,facts,http,money,reliability,requests,shared-reads,zoned-time}.test.ts',
   'test/{paymennt,paymob,boomfi,beqelal,katu9,activities}*.test.ts',
   'test/{sandbox,gateway}*.test.ts',
   'test/attack-{api,news,provider,startup,webhooks}.test.ts',
@@ -30,13 +33,14 @@ export default defineConfig({
         test: {
           name: 'system',
           include: ['test/system/*.test.ts'],
+          exclude: LONG,
           globalSetup: ['test/system/setup.ts'],
           isolate: false,
           ...limits,
         },
       },
       { test: { name: 'mains', include: MAINS, maxWorkers: 1, sequence: { groupOrder: 1 }, ...limits } },
-      { test: { name: 'long', include: LONG, maxWorkers: 1, sequence: { groupOrder: 2 }, ...limits } },
+      { test: { name: 'long', include: LONG, globalSetup: ['test/system/setup.ts'], ...limits } },
     ],
     pool: 'forks',
     maxWorkers: 3,
