@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/** Whole stacks as processes: they get the machine when the others are done. */
+/** Whole stacks as processes: they get the machine to themselves. */
 const MAINS = ['test/demo.test.ts', 'test/start.test.ts'];
 
 /** What takes minutes: `npm run long`. */
@@ -39,7 +39,7 @@ export default defineConfig({
           ...limits,
         },
       },
-      { test: { name: 'mains', include: MAINS, maxWorkers: 2, sequence: { groupOrder: 1 }, ...limits } },
+      { test: { name: 'mains', include: MAINS, maxWorkers: 1, sequence: { groupOrder: 1 }, ...limits } },
       { test: { name: 'long', include: LONG, globalSetup: ['test/system/setup.ts'], ...limits } },
     ],
     pool: 'forks',
