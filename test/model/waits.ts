@@ -1,0 +1,38 @@
+/** What a step waits for, within limits: what does not come is not the step's matter. */
+import type { LinkOperation } from '../../workflows/link.ts';
+import { until } from '../system/shared.ts';
+import { CURRENCY, isParked, type Life } from './life.ts';
+
+/** The link is there, or will not come by itself. */
+export async function made(life: Life): Promise<void> {
+  const isMade = () => life.shelf.truth.openings.length > 0;
+  if (isMade()) return;
+  const waits = (operation: LinkOperation) =>
+    isUnderWay(operation) || (operation.state === 'unknown' && !isParked(operation));
+  await until(
+    () => life.view(),
+    (link) => isMade() || !link?.operations.some(waits),
+    4_000,
+  );
+}
+
+/** The link shows the money that is there, and nothing is under way. */
+export async function seen(life: Life): Promise<void> {
+  await until(
+    () => life.view(),
+    (link) => {
+      const { captured, refunded, held } = life.shelf.truth.sums(CURRENCY);
+      const same = link?.captured === captured && link.refunded === refunded;
+      return same && (link.status === 'authorized') === held > 0 && !link.operations.some(isUnderWay);
+    },
+    6_000,
+  );
+}
+
+/** Nothing is held any more. */
+export async function lapsed({ shelf }: Life): Promise<void> {
+  const held = async () => shelf.truth.sums(CURRENCY).held;
+  await until(held, (sum) => sum === 0, 12_000);
+}
+
+const isUnderWay = ({ state }: LinkOperation) => state === 'queued' || state === 'running';
