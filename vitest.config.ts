@@ -4,14 +4,17 @@ import { defineConfig } from 'vitest/config';
 const MAINS = ['test/demo.test.ts', 'test/start.test.ts'];
 
 /** What takes minutes: `npm run long`. */
-const LONG = [
-  'test/{attack-process,chaos,crash,deploy,model}.test.ts',
-  'test/system/{attack,isolation,model,race}.test.ts',
-];
+const LONG = ['test/{attack-process,chaos,crash,deploy}.test.ts', 'test/system/{attack,isolation,model,race}.test.ts'];
+
+/** The same, of pure code. */
+const LONG_PURE = ['test/model.test.ts'];
+
+/** Minutes, of tests that run tests: one after the other with the rest of `npm run long`. */
+const OFF = ['test/protections-off.test.ts'];
 
 /** No Temporal, no process-wide settings: these share their modules, which are most of what loading them costs. */
 const PURE = [
-  'test/{accounts,after-end,arrows,docs,facts,http,money,reliability,requests,shared-reads,zoned-time}.test.ts',
+  'test/{accounts,after-end,arrows,docs,facts,http,money,protections,reliability,requests,returns,shared-reads,zoned-time}.test.ts',
   'test/{paymennt,paymob,boomfi,beqelal,katu9,activities}*.test.ts',
   'test/{sandbox,gateway}*.test.ts',
   'test/attack-{api,news,provider,startup,webhooks}.test.ts',
@@ -27,7 +30,14 @@ export default defineConfig({
     globalSetup: ['test/bundle.ts'],
     projects: [
       { test: { name: 'pure', include: PURE, isolate: false, ...limits } },
-      { test: { name: 'parts', include: ['test/*.test.ts'], exclude: [...PURE, ...MAINS, ...LONG], ...limits } },
+      {
+        test: {
+          name: 'parts',
+          include: ['test/*.test.ts'],
+          exclude: [...PURE, ...MAINS, ...LONG, ...LONG_PURE, ...OFF],
+          ...limits,
+        },
+      },
       {
         // One Temporal, sandbox, worker and gateway for all files: each makes links of its own.
         test: {
@@ -40,6 +50,8 @@ export default defineConfig({
         },
       },
       { test: { name: 'mains', include: MAINS, maxWorkers: 1, sequence: { groupOrder: 1 }, ...limits } },
+      { test: { name: 'long-pure', include: LONG_PURE, ...limits } },
+      { test: { name: 'long-off', include: OFF, maxConcurrency: 2, sequence: { groupOrder: 2 }, ...limits } },
       { test: { name: 'long', include: LONG, globalSetup: ['test/system/setup.ts'], ...limits } },
     ],
     pool: 'forks',

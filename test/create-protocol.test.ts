@@ -63,6 +63,8 @@ describe('one request, one link', () => {
     const other = { ...body, amount: { minor: 1051, currency: 'AED' } };
     await links.create(body);
     await expect(links.create(other)).rejects.toThrow(ReferenceConflict);
+    const { events } = await runOf(body.reference).fetchHistory();
+    expect(events?.filter((event) => event.workflowExecutionUpdateAcceptedEventAttributes)).toHaveLength(1);
     await runOf(body.reference).terminate('by an operator');
     await expect(links.create(other)).rejects.toThrow(ReferenceConflict);
     expect(createsOf(body.reference)).toBe(1);

@@ -290,6 +290,11 @@ describe('exceptions', () => {
     expect(latePayments(reopened)).toEqual([]);
   });
 
+  it('money told again after the link was closed is not late', () => {
+    const closed = known(paid({ captured: 100, seenAt: 3 }), { openings: { 0: { expired: 5 } } });
+    expect(latePayments(join(closed, paid({ captured: 100, seenAt: 9 })))).toEqual([]);
+  });
+
   it('a fall that a person accepts is gone, and what comes next grows from there', () => {
     const before = known(paid({ captured: 100, refunded: 30 }), {
       latest: { at: 20, hash: 'h', word: 'PAID', totals: { AED: { captured: 90, refunded: 0 } } },

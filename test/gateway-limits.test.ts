@@ -41,7 +41,7 @@ describe('limits', () => {
   it('headers above 16 KB: 431 as a problem', async () => {
     const heard = await rawExchange(
       scene.api,
-      `GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: ${'x'.repeat(17_000)}\r\n\r\n`,
+      `GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX: ${'x'.repeat(17_000)}\r\n\r\n`,
     );
     expect(heard).toContain('HTTP/1.1 431');
     expect(heard).toContain('"code":"headers_too_large"');
@@ -96,7 +96,8 @@ describe('limits', () => {
   it('connections beyond the cap are closed', async () => {
     const narrow = await start({ links: scene.links, limits: { connections: 2, headersMs: 800, requestMs: 800 } });
     const idle = [rawExchange(narrow.apiUrl, 'G'), rawExchange(narrow.apiUrl, 'G')];
-    expect(await rawExchange(narrow.apiUrl, 'GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n')).toBe('');
+    const third = 'GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
+    expect(await rawExchange(narrow.apiUrl, third)).toBe('');
     await Promise.all(idle);
     expect((await send(`${narrow.apiUrl}/healthz`)).status).toBe(200);
     await narrow.close();

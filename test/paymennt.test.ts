@@ -651,6 +651,13 @@ describe('writes', () => {
     expect(received.at(-1)?.query).toMatchObject({ note: 'Refund INV/2026/001', amount: '100.50' });
   });
 
+  it('an answer about another payment captures nothing', async () => {
+    answers[`GET /checkout/${link.providerLinkId}`] = ok(checkout({ status: 'AUTHORIZED', paymentId: PAYMENT_ID }));
+    answers[`POST /payment/${PAYMENT_ID}/capture`] = ok(payment({ id: 'another' }));
+    const doing = paymennt.capture?.(call, link, { terms, key: 'k', amount: 10_050, known: held });
+    expect(await errorOf(doing as Promise<unknown>)).toMatchObject({ kind: 'unknown', code: 'answer_mismatch' });
+  });
+
   it('an answer about another checkout proves nothing', async () => {
     answers[`POST /checkout/${link.providerLinkId}/refund`] = ok(checkout({ id: '9', status: 'REFUNDED' }));
     const doing = paymennt.refund?.(call, link, { terms, key: 'k', amount: 10_050, known: taken });

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { hasTitle } from './titles.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const text = readFileSync(join(root, 'docs/reliability.md'), 'utf8');
@@ -18,17 +19,6 @@ const named = rows.flatMap(({ id, shownBy }) =>
     return file && title ? [{ id, file, title }] : [];
   }),
 );
-
-/** Titles where tests, groups of tests and the conformance kit's questions have theirs. */
-function hasTitle(source: string, title: string): boolean {
-  const quoted = ["'", '"', '`'].map((quote) => `${quote}${title}${quote}`);
-  return quoted.some((literal) => {
-    for (let at = source.indexOf(literal); at >= 0; at = source.indexOf(literal, at + 1)) {
-      if (/(\b(it|describe)(\.\w+)*\(|\)\(|\bname: )\s*$/.test(source.slice(0, at))) return true;
-    }
-    return false;
-  });
-}
 
 describe('docs/reliability.md', () => {
   it('has a row for every fault and every rule, once', () => {

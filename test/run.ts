@@ -43,7 +43,7 @@ const tested = await run('tests', 'vitest:vitest.mjs', [
   '--reporter=default',
   '--reporter=json',
   `--outputFile=${reportFile}`,
-  ...(args.length > 0 ? args : ['--project=!long']),
+  ...(args.length > 0 ? args : ['--project=!long*']),
 ]);
 
 const report = await readFile(reportFile, 'utf8')

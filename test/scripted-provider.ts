@@ -1,8 +1,10 @@
 /** A provider whose answers the test dictates, for tests of the protocol between client and workflow. */
 import { ApplicationFailure } from '@temporalio/common';
+import type { Abilities } from '../workflows/link.ts';
 import type {
   CreateAttempt,
   CreateResult,
+  Lost,
   Observation,
   Ports,
   ProviderRefusal,
@@ -11,7 +13,7 @@ import type {
 } from '../workflows/ports.ts';
 
 /** A promise is waited for before the link is made. */
-type Answer = 'link' | 'refusal' | Promise<unknown>;
+type Answer = 'link' | 'refusal' | 'lost' | Promise<unknown>;
 
 export interface ScriptedProvider {
   ports: Ports;
@@ -19,22 +21,48 @@ export interface ScriptedProvider {
   creates: string[];
   /** `refund INV-1`: every write besides create, in order. */
   writes: string[];
-  /** What the next create calls of a reference get; a link when the list is empty. */
+  /** Ids that reads of a reference asked for, in order. */
+  readsOf(reference: string): (readonly string[])[];
+  /** Tries to make the link of a reference, and to find it: `create`, `find`, in order. */
+  makingOf(reference: string): ('create' | 'find')[];
+  /** What the next create calls of a reference get; a link when the list is empty. Nothing was made where it is lost. */
   script(reference: string, ...answers: Answer[]): void;
+  /** The next write of a reference does not happen before the promise is kept, and its answer is lost if it is not. */
+  delay(reference: string, until: Promise<unknown>): void;
   /** Money that the next read shows: taken, or only held. Minor units. */
   pay(reference: string, minor: number): void;
   hold(reference: string, minor: number): void;
+  /** Money given back at the provider, by nobody of ours. */
+  giveBack(reference: string, minor: number): void;
+  /** The next reads say that money is on its way, until it is here. */
+  move(reference: string): void;
+  /** A write of a reference whose answer is not lost finds so much captured by somebody else, and sends nothing. */
+  overtake(reference: string, minor: number): void;
+  /** The link of a reference is made at a provider that can do this as well. */
+  offer(reference: string, abilities: Partial<Abilities>): void;
   /** The link of a reference is made at a provider that offers nothing: no read, no refund, no expiry of its own. */
   offerNothing(reference: string): void;
 }
 
 const refusal: ProviderRefusal = { code: 'amount_too_low', message: 'the amount is below 1.00' };
 
+const FINDABLE: Lost = { search: 'reference', repeatable: true };
+const lost = (reference: string, found?: Lost) => {
+  const told: ProviderRefusal = { code: 'timeout', message: `no answer about ${reference}`, lost: found };
+  return ApplicationFailure.nonRetryable(told.message, 'OutcomeUnknown', told);
+};
+
 export function scriptedProvider(): ScriptedProvider {
   const creates: string[] = [];
   const writes: string[] = [];
   const scripts = new Map<string, Answer[]>();
   const bare = new Set<string>();
+  const offers = new Map<string, Partial<Abilities>>();
+  const overtaking = new Map<string, number>();
+  const moving = new Set<string>();
+  const reads: { reference: string; ids: readonly string[] }[] = [];
+  const making: { reference: string; call: 'create' | 'find' }[] = [];
+  const delays = new Map<string, Promise<unknown>>();
   const money = new Map<string, { authorized: number; captured: number; refunded: number; voided: number }>();
 
   function observe(reference: string, currency: string): Observation {
@@ -44,7 +72,10 @@ export function scriptedProvider(): ScriptedProvider {
       facts: {
         openings: { 0: { opened: 1 } },
         ...(totals && { payments: { [reference]: { [currency]: { ...totals, seenAt: at } } } }),
-        latest: { at, hash: String(at), word: totals ? 'PAID' : 'OPEN', totals: { [currency]: { ...totals } } },
+        latest: {
+          ...{ at, hash: String(at), word: totals ? 'PAID' : 'OPEN', totals: { [currency]: { ...totals } } },
+          ...(moving.has(reference) && !totals ? { inFlight: true } : {}),
+        },
       },
       evidence: String(at),
     };
@@ -52,6 +83,7 @@ export function scriptedProvider(): ScriptedProvider {
 
   function make({ terms }: CreateAttempt): CreateResult {
     const providerLinkId = `scripted-${creates.length}`;
+    const expiresAt = terms.expiresAt ?? Date.now() + 3_600_000;
     return {
       ...observe(terms.reference, terms.currency),
       created: {
@@ -59,7 +91,8 @@ export function scriptedProvider(): ScriptedProvider {
         providerLinkId,
         ids: [providerLinkId, `payment/${providerLinkId}`],
         url: `https://pay.example/${providerLinkId}`,
-        expiresAt: terms.expiresAt ?? Date.now() + 3_600_000,
+        expiresAt,
+        holdEndsAt: expiresAt,
         expiresByItself: !bare.has(terms.reference),
         abilities: {
           inquire: !bare.has(terms.reference),
@@ -70,6 +103,7 @@ export function scriptedProvider(): ScriptedProvider {
           repeatable: [],
           reusable: false,
           extend: false,
+          ...offers.get(terms.reference),
         },
         policies: {
           latePayment: 'hold',
@@ -88,6 +122,15 @@ export function scriptedProvider(): ScriptedProvider {
     const { reference, currency } = terms;
     writes.push(`${kind} ${reference}`);
     const totals = money.get(reference);
+    const delay = delays.get(reference);
+    delays.delete(reference);
+    await delay?.catch(() => {
+      throw lost(reference);
+    });
+    if (totals && overtaking.has(reference)) {
+      totals.captured = overtaking.get(reference)!;
+      return { outcome: 'changed', ...observe(reference, currency) };
+    }
     if (kind === 'capture' && totals) totals.captured += amount;
     if (kind === 'refund' && totals) totals.refunded += amount;
     if (kind === 'cancel' && totals) totals.voided = totals.authorized;
@@ -99,6 +142,19 @@ export function scriptedProvider(): ScriptedProvider {
   return {
     creates,
     writes,
+    readsOf: (wanted) => reads.filter(({ reference }) => reference === wanted).map(({ ids }) => ids),
+    makingOf: (wanted) => making.filter(({ reference }) => reference === wanted).map(({ call }) => call),
+    delay(reference, until) {
+      // Whoever writes hears of it, if anybody does.
+      until.catch(() => {});
+      delays.set(reference, until);
+    },
+    giveBack: (reference, minor) => {
+      money.get(reference)!.refunded += minor;
+    },
+    move: (reference) => void moving.add(reference),
+    overtake: (reference, minor) => void overtaking.set(reference, minor),
+    offer: (reference, abilities) => void offers.set(reference, abilities),
     script: (reference, ...answers) => scripts.set(reference, answers),
     pay: (reference, minor) => money.set(reference, { authorized: minor, captured: minor, refunded: 0, voided: 0 }),
     hold: (reference, minor) => money.set(reference, { authorized: minor, captured: 0, refunded: 0, voided: 0 }),
@@ -107,13 +163,21 @@ export function scriptedProvider(): ScriptedProvider {
       async create(attempt) {
         const { reference } = attempt.terms;
         creates.push(reference);
+        making.push({ reference, call: 'create' });
         const answer = scripts.get(reference)?.shift() ?? 'link';
         if (answer === 'refusal') throw ApplicationFailure.nonRetryable(refusal.message, 'Refused', refusal);
+        if (answer === 'lost') throw lost(reference, FINDABLE);
         await answer;
         return make(attempt);
       },
-      find: async () => ({ search: 'reference', repeatable: true }),
-      inquire: async ({ terms }) => observe(terms.reference, terms.currency),
+      find: async ({ terms }) => {
+        making.push({ reference: terms.reference, call: 'find' });
+        return FINDABLE;
+      },
+      inquire: async ({ terms, ids }) => {
+        reads.push({ reference: terms.reference, ids });
+        return observe(terms.reference, terms.currency);
+      },
       watch: async () => {
         throw ApplicationFailure.create({ message: 'nothing new', type: 'NothingNew', nextRetryDelay: '1h' });
       },

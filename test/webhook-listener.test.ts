@@ -393,6 +393,14 @@ describe('with Temporal', () => {
     expect(await signals('W/1')).toHaveLength(2);
   });
 
+  it('what was said before something else, and is said again, is heard again', async () => {
+    await open('W/5');
+    for (const status of ['PAID', 'REFUNDED', 'PAID']) {
+      expect((await news({ reference: 'W/5', ids: ['5'], status })).status).toBe(200);
+    }
+    expect(await signals('W/5')).toHaveLength(3);
+  });
+
   it("a webhook that names only the provider's id finds its link, in its own account", async () => {
     await open('W-2', 'shop', ['p-2', 'q-2']);
     await open('W-3', 'other', ['p-3']);

@@ -1,0 +1,242 @@
+/** What a running link does not do: believe too easily, act twice, or act on what it knew a moment ago. */
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { type News, PaymentLinks } from '../client/index.ts';
+import type { Facts } from '../workflows/facts.ts';
+import type { LinkOperation } from '../workflows/link.ts';
+import { type Hint, observed, workflowIdOf } from '../workflows/messages.ts';
+import type { CreateRequest } from '../workflows/schema.ts';
+import type { Timing } from '../workflows/state.ts';
+import { ACCOUNT, type LinkStack, startLinkStack } from './link-stack.ts';
+
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 120_000 });
+
+let stack: LinkStack;
+let links: PaymentLinks;
+beforeAll(async () => {
+  stack = await startLinkStack();
+  links = linksWith({ hintSpacingMs: 50 });
+  await stack.startWorkers();
+});
+afterAll(() => stack?.stop());
+
+const linksWith = (timing: Partial<Timing>) => new PaymentLinks(stack.client, { timing });
+const aed = (minor: number) => ({ minor, currency: 'AED' });
+let count = 0;
+const fresh = () => `ENG:${++count}`;
+async function open(more: Partial<CreateRequest> = {}, by = links): Promise<string> {
+  const reference = more.reference ?? fresh();
+  await by.create({ account: ACCOUNT, reference, amount: aed(1050), ...more });
+  return reference;
+}
+async function paid(by = links): Promise<string> {
+  const reference = await open({}, by);
+  stack.provider.pay(reference, 1050);
+  await by.resync(reference);
+  return reference;
+}
+const seen = <T>(look: () => T | Promise<T>, holds: (value: Awaited<T>) => boolean) =>
+  vi.waitFor(async () => {
+    const value = await look();
+    expect(holds(value), JSON.stringify(value)).toBe(true);
+    return value;
+  }, 20_000);
+const operation = async (reference: string, id: string): Promise<LinkOperation | undefined> =>
+  (await links.get(reference)).operations.find((op) => op.id === id);
+const writesOf = (reference: string) => stack.provider.writes.filter((write) => write.endsWith(` ${reference}`));
+const key = (idempotencyKey: string) => ({ idempotencyKey });
+
+let told = 0;
+/** News as the gateway passes it on; no two are alike. */
+const news = (reference: string, more: Partial<News> = {}): News => ({
+  ...{ account: ACCOUNT, reference, named: reference, ids: [], at: Date.now(), signed: true },
+  body: new TextEncoder().encode(`news ${++told}`),
+  ...more,
+});
+const saying = (payment: string, captured: number): Facts => ({
+  payments: { [payment]: { AED: { authorized: captured, captured, refunded: 0, voided: 0, seenAt: Date.now() } } },
+});
+
+describe('what a webhook says', () => {
+  it('is no money where the provider can be asked: it is asked', async () => {
+    const reference = await open();
+    expect(await links.observe(news(reference, { facts: saying('p', 1050) }))).toBe('accepted');
+    await seen(
+      () => stack.provider.readsOf(reference).length,
+      (reads) => reads > 0,
+    );
+    expect(await links.resync(reference)).toMatchObject({ link: { status: 'pending', captured: 0 } });
+  });
+
+  it('is money where it cannot, if it was signed, for the account, about this link', async () => {
+    const reference = fresh();
+    stack.provider.offerNothing(reference);
+    await open({ reference });
+    await links.observe(news(reference, { facts: saying('unsigned', 1050), signed: false }));
+    await links.observe(news(reference, { facts: saying('another', 1050), named: 'another' }));
+    const byHand: Hint = {
+      account: 'other',
+      reference,
+      ids: [],
+      evidence: '',
+      at: 0,
+      signed: true,
+      facts: saying('foreign', 1050),
+    };
+    await stack.client.workflow.getHandle(workflowIdOf(reference)).signal(observed, byHand);
+    // Heard last: what came before it has been weighed by then.
+    await links.observe(news(reference, { facts: saying('ours', 300) }));
+    const link = await seen(
+      () => links.get(reference),
+      ({ captured }) => captured > 0,
+    );
+    expect(link).toMatchObject({ captured: 300, exceptions: ['underpaid', 'unverified_payment'] });
+  });
+
+  it('hundreds of times in other words costs a read a second, of twenty ids at most, and the link lives', async () => {
+    const reference = await open({}, linksWith({}));
+    const startedAt = Date.now();
+    for (let wave = 0; wave < 20; wave++) {
+      const wanted = Array.from({ length: 25 }, (_, at) => news(reference, { ids: [`id-${wave}-${at}`] }));
+      expect(new Set(await Promise.all(wanted.map((each) => links.observe(each))))).toEqual(new Set(['accepted']));
+    }
+    stack.provider.pay(reference, 1050);
+    await links.observe(news(reference));
+    expect(
+      await seen(
+        () => links.get(reference),
+        ({ status }) => status === 'paid',
+      ),
+    ).toMatchObject({ exceptions: [] });
+    const reads = stack.provider.readsOf(reference);
+    expect(reads.length).toBeLessThanOrEqual(2 + (Date.now() - startedAt) / 1_000);
+    expect(Math.max(...reads.map(({ length }) => length))).toBe(20);
+  });
+});
+
+describe('an outcome that is not known', () => {
+  const QUICK = { attemptMs: 1_000, probeAfterMs: 50, probeAgainMs: 50 };
+
+  it('of a create is looked for three times before it is sent again', async () => {
+    const reference = fresh();
+    stack.provider.script(reference, 'lost');
+    await open({ reference }, linksWith(QUICK));
+    await seen(
+      () => links.get(reference),
+      ({ status }) => status === 'pending',
+    );
+    expect(stack.provider.makingOf(reference)).toEqual(['create', 'find', 'find', 'find', 'create']);
+  });
+
+  it('is what the first try did, if money moved before the second', async () => {
+    const reference = fresh();
+    stack.provider.offer(reference, { repeatable: ['capture'] });
+    await open({ reference, capture: 'manual' }, linksWith(QUICK));
+    stack.provider.hold(reference, 1050);
+    await links.resync(reference);
+    stack.provider.delay(reference, Promise.reject(new Error('lost')));
+    stack.provider.overtake(reference, 1050);
+    await links.capture(reference, {}, key('once'));
+    const op = await seen(
+      () => operation(reference, 'once'),
+      (now) => now?.finishedAt !== undefined,
+    );
+    expect(op).toMatchObject({ state: 'succeeded', amount: 1050 });
+    expect(writesOf(reference)).toHaveLength(2);
+  });
+
+  it('keeps what was accepted before it waiting, also when nobody looks any more', async () => {
+    const reference = await paid(linksWith(QUICK));
+    let lose = () => {};
+    stack.provider.delay(reference, new Promise((_, reject) => (lose = () => reject(new Error('lost')))));
+    const asked = ['first', 'second'].map((id) => links.refund(reference, { amount: aed(100) }, key(id)));
+    await seen(
+      () => operation(reference, 'second'),
+      (op) => op !== undefined,
+    );
+    // One at a time: it has not begun while the other is under way.
+    expect(await operation(reference, 'second')).toMatchObject({ state: 'queued' });
+    lose();
+    await seen(
+      () => operation(reference, 'first'),
+      (op) => op?.error?.message.includes('see resolve-unknown') === true,
+    );
+    await links.resync(reference);
+    expect(await operation(reference, 'second')).toMatchObject({ state: 'queued' });
+    expect(writesOf(reference)).toHaveLength(1);
+    await links.resolveUnknown(reference, { operation: 'first', outcome: 'absent' });
+    await seen(
+      () => operation(reference, 'second'),
+      (op) => op?.state === 'succeeded',
+    );
+    expect((await links.get(reference)).refunded).toBe(100);
+    await Promise.all(asked);
+  });
+});
+
+describe('what is known by now', () => {
+  it('limits a refund when its turn comes, whatever was left when it was asked for', async () => {
+    const reference = await paid();
+    let answer = () => {};
+    stack.provider.delay(reference, new Promise<void>((resolve) => (answer = resolve)));
+    const first = links.refund(reference, { amount: aed(600) }, key('first'));
+    const second = links.refund(reference, { amount: aed(450) }, key('second')).catch((error: Error) => error);
+    await seen(
+      () => operation(reference, 'second'),
+      (op) => op !== undefined,
+    );
+    stack.provider.giveBack(reference, 300);
+    answer();
+    await first;
+    expect(await second).toMatchObject({ code: 'amount_out_of_range' });
+    expect(writesOf(reference)).toHaveLength(1);
+  });
+
+  it('is asked for once more before a hold is let go', async () => {
+    const by = linksWith({});
+    const expiresAt = new Date(Date.now() + 64_000).toISOString();
+    const reference = await open({ capture: 'manual', expiresAt }, by);
+    stack.provider.hold(reference, 1050);
+    await by.resync(reference);
+    expect(await links.get(reference)).toMatchObject({ status: 'authorized' });
+    // Captured in the portal, and nobody tells us.
+    stack.provider.pay(reference, 1050);
+    const link = await seen(
+      () => links.get(reference),
+      ({ status }) => status === 'paid',
+    );
+    expect(link.operations.filter(({ actor }) => actor === 'perdure').map(({ kind }) => kind)).toEqual(['create']);
+    expect(writesOf(reference)).toEqual([]);
+  });
+
+  it('keeps a link open whose money is on its way at the deadline', async () => {
+    const by = linksWith({ deadlineMs: 1_000, closeMarginMs: 1, hintSpacingMs: 50 });
+    const reference = fresh();
+    stack.provider.move(reference);
+    await open({ reference }, by);
+    await seen(
+      () => stack.provider.readsOf(reference).length,
+      (reads) => reads > 0,
+    );
+    stack.provider.pay(reference, 1050);
+    await by.observe(news(reference));
+    const link = await seen(
+      () => links.get(reference),
+      ({ status }) => status === 'paid',
+    );
+    expect(link.exceptions).toEqual([]);
+    expect(writesOf(reference)).toEqual([]);
+  });
+
+  it('is that more is held than is due: of what can be captured in parts the engine takes what is due', async () => {
+    const reference = fresh();
+    stack.provider.offer(reference, { capture: 'partial' });
+    await open({ reference });
+    stack.provider.hold(reference, 1500);
+    await links.resync(reference);
+    const link = await seen(
+      () => links.get(reference),
+      ({ captured }) => captured > 0,
+    );
+    expect(link).toMatchObject({ status: 'paid', captured: 1050, authorized: 1500 });
+  });
+});
