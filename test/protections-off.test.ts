@@ -6,7 +6,8 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { copyWith, type Patch, ROOT, withoutIt } from './protections/off.ts';
+import type { Patch } from './model/patches.ts';
+import { copyWith, ROOT, withoutIt } from './protections/off.ts';
 import { PROTECTIONS } from './protections.ts';
 
 /** All patches in as few copies as have room for them: two of one place need a copy each. */

@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { patched, patternOf, ROOT } from './protections/off.ts';
+import { patched } from './model/patches.ts';
+import { patternOf, ROOT } from './protections/off.ts';
 import { PROTECTIONS, protectionsTable } from './protections.ts';
 import { hasTitle } from './titles.ts';
 

@@ -7,14 +7,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-
-/** One place in the sources, and what it reads once the protection is gone. */
-export interface Patch {
-  file: string;
-  /** Stands there exactly once. */
-  from: string;
-  to: string;
-}
+import { type Patch, patched } from '../model/patches.ts';
 
 /** Against losing or doubling money, or against believing somebody who should not be believed. */
 export interface Protection {
@@ -34,14 +27,6 @@ export const heldBy = (
 ): Protection['test'] => ({ project, file: `test/${file}.test.ts`, title, ...(row === undefined ? {} : { row }) });
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-
-/** What a source reads without the protection. @throws Error where the place is not there, or there twice. */
-export async function patched({ file, from, to }: Patch, root = ROOT): Promise<string> {
-  const text = await readFile(join(root, file), 'utf8');
-  const places = text.split(from).length - 1;
-  if (places !== 1) throw new Error(`${file} has ${places} places that read ${JSON.stringify(from)}`);
-  return text.replace(from, () => to);
-}
 
 /** A copy of everything that git keeps, with the patches in it; to be removed. */
 export async function copyWith(patches: readonly Patch[]): Promise<string> {
