@@ -8,6 +8,7 @@ import {
   WorkflowUpdateRPCTimeoutOrCancelledError,
 } from '@temporalio/client';
 import { NamespaceNotFoundError } from '@temporalio/common';
+import { AHEAD } from '../workflows/interceptors.ts';
 import type { Link } from '../workflows/link.ts';
 import { NotFound, Unavailable } from './errors.ts';
 
@@ -20,6 +21,8 @@ export interface Patience {
   /** The link as it was seen is the answer after this long. */
   giveUpAfterMs: number;
 }
+
+const TOO_EARLY_MS = 20;
 
 /** `deadline` is an instant in epoch milliseconds; `signal` ends the calls earlier. */
 export interface Limits {
@@ -36,12 +39,18 @@ export interface Limits {
 export async function within<T>(client: Client, limits: Limits, fn: () => Promise<T>): Promise<T> {
   const { connection } = client;
   const timed = () => connection.withDeadline(limits.deadline, fn);
-  try {
-    return await (limits.signal ? connection.withAbortSignal(limits.signal, timed) : timed());
-  } catch (error) {
-    throw understood(error);
+  for (;;) {
+    try {
+      return await (limits.signal ? connection.withAbortSignal(limits.signal, timed) : timed());
+    } catch (error) {
+      if (!cameTooEarly(error) || Date.now() >= limits.deadline) throw understood(error);
+      await pause(TOO_EARLY_MS);
+    }
   }
 }
+
+/** The run has a task waiting by now, so the same query again comes with it. */
+const cameTooEarly = (error: unknown) => error instanceof QueryNotRegisteredError && error.message.includes(AHEAD);
 
 /** The SDK's error as ours where it means that nobody answered, else as it is. */
 function understood(error: unknown): unknown {

@@ -14,8 +14,12 @@ export async function workflowBundle(env = process.env): Promise<WorkflowBundleO
 /** Bundled anew, from the sources or from what was built of them. */
 export async function bundleWorkflows(): Promise<WorkflowBundleWithSourceMap> {
   const own = fileURLToPath(import.meta.url);
-  const workflowsPath = fileURLToPath(new URL(`../workflows/index${extname(own)}`, import.meta.url));
-  return bundleWorkflowCode({ workflowsPath, logger: quiet });
+  const part = (name: string) => fileURLToPath(new URL(`../workflows/${name}${extname(own)}`, import.meta.url));
+  return bundleWorkflowCode({
+    workflowsPath: part('index'),
+    workflowInterceptorModules: [part('interceptors')],
+    logger: quiet,
+  });
 }
 
 const ignore = () => {};
