@@ -17,13 +17,15 @@ import { type LinkScript, type Script, scriptOf } from './chaos/script.ts';
 import { openSite, type Site } from './chaos/site.ts';
 import { settlesWithinMs, timingFor } from './chaos/timing.ts';
 import { type LedgerEntry, openShop, pause, type Shop } from './shop.ts';
-import { onShutdown, shutdown } from './shutdown.ts';
+import { shutdown } from './shutdown.ts';
 
+/** An answer to GET may take its time; one that never comes ends the run. */
+const JUDGING_MS = 60_000;
 /** Time to do some work between two restarts. */
 const BREATH_MS = 2_000;
 const PROGRESS_MS = 3_000;
 /** Links on their way at the same time: as many as two cores carry with all that goes wrong. */
-const LIVES_AT_ONCE = 40;
+const LIVES_AT_ONCE = 80;
 /** Links looked at side by side when all are judged. */
 const LOOKS_AT_ONCE = 16;
 /** How many times as long as planned faults may last. */
@@ -43,7 +45,6 @@ async function main(): Promise<void> {
   const script = scriptOf(seed, count);
   console.log(`Chaos: ${count} links, seed ${seed}, faults for ${script.faultsMs / 1_000} s`);
   const site = await openSite(timingFor(count), (line) => console.log(`  ${line}`));
-  onShutdown(() => site.stop());
   const differing = await run(site, script, values.plant);
   await shutdown();
   process.exit(differing === 0 ? 0 : 1);
@@ -104,6 +105,7 @@ async function run(site: Site, script: Script, plant: string | undefined): Promi
     const settledMs = Date.now() - lastFault;
     await operator.stop();
     say('all links are at their end; judging');
+    deadline.at = Date.now() + JUDGING_MS;
 
     const cases = await inTurns(script.links, LOOKS_AT_ONCE, storyOf);
     if (plant) planted(cases);

@@ -1,23 +1,11 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { allGone, type Main, npm } from './mains.ts';
+import { describe, expect, it, vi } from 'vitest';
+import { allGone, type Main, npm, ownScratch } from './mains.ts';
 
 // Two stacks at a time: what one waits for, the other uses.
 vi.setConfig({ testTimeout: 240_000, maxConcurrency: 2 });
 
-let scratch: string;
-beforeAll(async () => {
-  scratch = await mkdtemp(join(tmpdir(), 'perdure-test-'));
-});
-afterAll(async () => {
-  // Whatever happened to the runs, their servers' files are gone.
-  expect((await readdir(scratch)).filter((name) => name.startsWith('perdure-'))).toEqual([]);
-  await rm(scratch, { recursive: true });
-});
-
-const chaos = (...args: string[]) => npm(['run', 'chaos', '--', ...args], { TMPDIR: scratch });
+const env = ownScratch();
+const chaos = (...args: string[]) => npm(['run', 'chaos', '--', ...args], env);
 
 /** How often faults of each site acted, as the run printed it. */
 const firedIn = (run: Main): Map<string, number> =>

@@ -1,24 +1,12 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { WALKS } from '../stack/walks.ts';
-import { allGone, type Main, npm } from './mains.ts';
+import { allGone, type Main, npm, ownScratch } from './mains.ts';
 
 // Two stacks at a time: what one waits for, the other uses.
 vi.setConfig({ testTimeout: 180_000, maxConcurrency: 2 });
 
-let scratch: string;
-beforeAll(async () => {
-  scratch = await mkdtemp(join(tmpdir(), 'perdure-test-'));
-});
-afterAll(async () => {
-  // Whatever happened to the runs, their servers' files are gone.
-  expect((await readdir(scratch)).filter((name) => name.startsWith('perdure-'))).toEqual([]);
-  await rm(scratch, { recursive: true });
-});
-
-const demo = (...args: string[]) => npm(['run', 'demo', '--', ...args], { TMPDIR: scratch });
+const env = ownScratch();
+const demo = (...args: string[]) => npm(['run', 'demo', '--', ...args], env);
 
 /** The rows of the final table, its head left out. */
 function table(run: Main): { reference: string; walk: string; verdict: string }[] {

@@ -1,7 +1,10 @@
 /** `npm start` and `npm run demo` as a terminal runs them: a process group of their own, ended by Ctrl-C. */
 import { execFileSync, spawn } from 'node:child_process';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, expect, vi } from 'vitest';
+import { afterAll, beforeAll, expect, vi } from 'vitest';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -28,6 +31,19 @@ afterAll(async () => {
   for (const { pid, ended } of mains) if (!ended) process.kill(-pid, 'SIGKILL');
   await Promise.all(mains.map(({ exit }) => exit));
 });
+
+/** An environment whose temporary folder is the test file's own: whatever happens to its runs, it is empty in the end. */
+export function ownScratch(): { TMPDIR?: string } {
+  const env: { TMPDIR?: string } = {};
+  beforeAll(async () => {
+    env.TMPDIR = await mkdtemp(join(tmpdir(), 'perdure-test-'));
+  });
+  afterAll(async () => {
+    expect((await readdir(env.TMPDIR!)).filter((name) => name.startsWith('perdure-'))).toEqual([]);
+    await rm(env.TMPDIR!, { recursive: true });
+  });
+  return env;
+}
 
 /** Runs `npm` with these arguments; Temporal is its own, whatever the environment says. */
 export function npm(args: string[], env: NodeJS.ProcessEnv = {}): Main {

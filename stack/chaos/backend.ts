@@ -108,12 +108,15 @@ export function openBackend(shop: Shop, deadline: Deadline) {
         acksOf(reference).push({ verb, key, status, state });
       }
       if (status === 400 || status === 404) throw new Error(`${what} answered ${status}: ${JSON.stringify(body)}`);
-      const known = operationIn((await get(reference)).body);
+      const { body: link } = await get(reference);
+      const known = operationIn(link);
       if (known) {
         const over = await until(reference, what, (link) => isOver(operationIn(link)!));
         const operation = operationIn(over)!;
         return operation.state === 'refused' || operation.state === 'failed' ? undefined : operation;
       }
+      const refund = link.operations.find(({ kind, state }) => kind === 'refund' && state === 'succeeded');
+      if (verb === 'mark-refunded' && refund) return refund; // The provider told of it before we did.
       // Not allowed now, perhaps because something else is still unknown.
       inTime(`${what}, answered ${status} ${(body as unknown as { code?: string }).code},`);
       await pause(AGAIN_MS * 2);

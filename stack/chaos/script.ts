@@ -84,7 +84,7 @@ const KINDS_PER_SITE = 3;
 
 /** Long enough for links to meet the faults, however few they are. */
 const SHORTEST_MS = 12_000;
-const PER_LINK_MS = 600;
+const PER_LINK_MS = 500;
 
 export function scriptOf(seed: number, count: number): Script {
   const draw = dice(seed);
