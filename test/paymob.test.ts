@@ -849,6 +849,13 @@ describe('capture, cancel, refund', () => {
     expect(sums(join(hold, answer?.facts ?? {}), 'EGP').held).toBe(0);
   });
 
+  it('a link that cannot be cancelled any more is asked for again, when how it ended could not be read', async () => {
+    answers[CANCEL] = CLOSED;
+    answers[INQUIRE] = no(500, {});
+    const error = await errorOf(paymob.cancel?.(call, link, write(undefined, {})));
+    expect(error).toMatchObject({ kind: 'not_sent', code: 'unread' });
+  });
+
   it('a void that comes too late is refused', async () => {
     answers[CANCEL] = { body: cancelledBody };
     answers[VOID] = no(400, { message: 'Transaction can not be voided' });

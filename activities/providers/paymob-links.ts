@@ -166,8 +166,11 @@ export async function closeLink(call: Call<Config>, link: ProviderLink, known: F
     return await cancelLink(call, link.providerLinkId);
   } catch (error) {
     if (!(error instanceof ProviderError) || error.code !== 'status_conflict') throw error;
-    const { facts, evidence } = await observe(call, link, known, []).catch(() => {
-      throw error;
+    const { facts, evidence } = await observe(call, link, known, []).catch((failure: unknown) => {
+      if (!(failure instanceof ProviderError) || failure.kind === 'unauthorized') throw failure;
+      // The no changed nothing: the cancel may be sent again, to be told the same and read then.
+      const why = `the link is not open, and how it ended could not be read: ${failure.message}`;
+      throw new ProviderError('not_sent', 'unread', why, failure.retryAfterMs);
     });
     const other = currenciesOf(facts).some((currency) => {
       const [before, now] = [sums(known, currency), sums(facts, currency)];

@@ -75,14 +75,16 @@ export interface Money {
 }
 
 /** Sums over all payments; a sale counts as authorized too, and what was voided was never captured. */
-export function moneyIn(entries: readonly LedgerEntry[], currency: string): Money {
-  const total: Money = { authorized: 0, captured: 0, refunded: 0 };
+export function moneyIn(entries: readonly LedgerEntry[], currency: string): Money & { held: number } {
+  const total = { authorized: 0, captured: 0, refunded: 0, held: 0 };
   const moved = entries.filter((entry) => entry.currency === currency);
   for (const payment of new Set(moved.flatMap((entry) => entry.payment ?? []))) {
     const sum = (kind: string) => sumOf(moved.filter((entry) => entry.payment === payment && entry.kind === kind));
     const authorized = Math.max(sum('authorized'), sum('captured'));
     total.authorized += authorized;
-    total.captured += Math.min(sum('captured'), authorized - sum('voided'));
+    const captured = Math.min(sum('captured'), authorized - sum('voided'));
+    total.captured += captured;
+    total.held += authorized - sum('voided') - captured;
     total.refunded += sum('refunded') - sum('refund_failed');
   }
   return total;

@@ -85,7 +85,8 @@ export function startOperator(shop: Shop, backend: Backend, say: (line: string) 
       case 'create':
         return payable(entries).length > 0 && (await adoptable(link));
       default:
-        return payable(entries).length === 0;
+        // A link may be closed, and its hold not given back.
+        return payable(entries).length === 0 && money.held === 0;
     }
   }
 
