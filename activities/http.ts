@@ -226,9 +226,21 @@ const SHOWN_FROM = 4_000;
 /** Bounded, or one word of some ten thousand letters would keep the process busy for seconds. */
 const E_MAIL = /[^\s"'<>:,;=@]{1,64}@[^\s"'<>:,;=@]{1,255}\.[a-z]+/gi;
 
+const CARD = /(?<!\d)\d(?:[ -]?\d){12,18}(?!\d)/g;
+
+/** Whether digits end in the check digit that card numbers have (ISO/IEC 7812-1, Luhn). */
+function isCardNumber(text: string): boolean {
+  const digits = [...text.replace(/\D/g, '')].reverse().map(Number);
+  const sum = digits.reduce(
+    (total, digit, at) => total + (at % 2 ? (digit > 4 ? digit * 2 - 9 : digit * 2) : digit),
+    0,
+  );
+  return sum % 10 === 0;
+}
+
 /**
- * Takes the request's secrets, as they are and as JSON or a URL would write them, and e-mail addresses out of a text; of
- * a long one only the beginning is given back.
+ * Takes the request's secrets, as they are and as JSON or a URL would write them, e-mail addresses and card numbers out
+ * of a text; of a long one only the beginning is given back.
  */
 function redactor({ headers = {}, secrets = [] }: HttpRequest): (text: string) => string {
   const hidden = [...Object.values(headers).flatMap((value) => [value, ...value.split(' ')]), ...secrets]
@@ -237,7 +249,10 @@ function redactor({ headers = {}, secrets = [] }: HttpRequest): (text: string) =
     // A secret that contains another goes first, or its rest would stay.
     .sort((a, b) => b.length - a.length);
   const redact = (text: string) =>
-    hidden.reduce((shown, secret) => shown.replaceAll(secret, '[redacted]'), text).replace(E_MAIL, '[e-mail]');
+    hidden
+      .reduce((shown, secret) => shown.replaceAll(secret, '[redacted]'), text)
+      .replace(E_MAIL, '[e-mail]')
+      .replace(CARD, (number) => (isCardNumber(number) ? '[card]' : number));
   return (text) => {
     if (text.length <= SHOWN_FROM) return redact(text);
     // What the cut goes through is not known for a secret any more, so it goes with the rest.

@@ -9,6 +9,7 @@ import { exponentOf } from '../workflows/currencies.ts';
 import { NAMES } from './attack-scene.ts';
 import { accountEntry, rsaKey, sharedSecret } from './attackers.ts';
 import { listen } from './conformance/wire.ts';
+import { openBench } from './conformance.ts';
 import { kits } from './kits.ts';
 
 const JSON_TYPE = { 'content-type': 'application/json' };
@@ -45,6 +46,15 @@ const ANSWERS: [name: string, answer: (response: ServerResponse) => unknown, cod
     (response) => response.writeHead(302, { location: 'http://169.254.169.254/' }).end(),
   ],
 ];
+
+const CARD = { pan: '4111111111111111', card_number: '4111 1111 1111 1111', cvv: 'cvv-canary' };
+const CARD_TEXT = /4111[ -]?1111|cvv-canary/;
+/** The same with a card in every object of it. */
+function withCards(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withCards);
+  if (value === null || typeof value !== 'object') return value;
+  return { ...Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, withCards(inner)])), ...CARD };
+}
 
 let answer = ANSWERS[0]![1];
 let server: Server;
@@ -87,4 +97,33 @@ describe.each(NAMES)('%s', (name) => {
       expect({}).not.toHaveProperty('polluted');
     },
   );
+
+  it('S11: hands on no card, wherever one stands in an answer or a webhook', async () => {
+    const bench = await openBench(kits[name]);
+    const { provider } = kits[name];
+    const { http, ...call } = bench.call();
+    const carded = {
+      ...call,
+      http: {
+        async request(request: Parameters<typeof http.request>[0]) {
+          const told = await http.request(request);
+          const json = withCards(told.json);
+          return { ...told, json, text: JSON.stringify(json) };
+        },
+      },
+    };
+    const terms = bench.terms();
+    const { created, ...made } = await provider.create(carded, bench.attempt(terms));
+    const link = { ...(await bench.link()), terms, created };
+    await bench.happen(link, 'pay');
+    const read = await provider.inquire?.(carded, created, { terms, known: made.facts, ids: [] });
+    expect(read?.facts.payments).toBeDefined();
+    const [webhook] = await bench.webhooks(link);
+    const body = Buffer.from(JSON.stringify(withCards(JSON.parse(Buffer.from(webhook!.body).toString('utf8')))));
+    const news = provider.webhook?.read({ ...webhook!, body }, bench.config, Date.now());
+    // The evidence is the answer itself: only its hash leaves the activity.
+    expect(made.evidence).toMatch(CARD_TEXT);
+    expect(JSON.stringify([created, made.facts, read?.facts, { ...news, signed: undefined }])).not.toMatch(CARD_TEXT);
+    await bench.close();
+  });
 });

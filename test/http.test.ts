@@ -321,6 +321,14 @@ describe('messages', () => {
     expect(message).toContain('/pay/[redacted] answered 500: {"echo":["[redacted]","[redacted]"');
   });
 
+  it('S11: hold no card number, however it is written', async () => {
+    const cards = ['4111111111111111', '4111 1111 1111 1111', '4111-1111-1111-1111', '378282246310005'];
+    for (const card of cards) {
+      const { message } = await failure(await serve(json(500, { said: `card ${card} of order 4111111111111112` })));
+      expect(message).toContain('card [card] of order 4111111111111112');
+    }
+  });
+
   it('are one short line', async () => {
     const url = await serve((_request, response) =>
       response.writeHead(500).end(`a\nERROR forged\r\n\u001b[2K${'x'.repeat(900)}`),

@@ -78,6 +78,11 @@ export const CALLS: readonly Protection[] = [
     test: heldBy('pure', 'http', 'hold no secret, even if the provider sends it back'),
   },
   {
+    rule: 'no message holds a card number',
+    off: [{ file: HTTP, from: "(isCardNumber(number) ? '[card]' : number)", to: 'number' }],
+    test: heldBy('pure', 'http', 'S11: hold no card number, however it is written'),
+  },
+  {
     rule: 'no failure names a customer',
     off: [{ file: FAILURES, from: 'withoutCustomer(said, attempt.customer)', to: 'said' }],
     test: heldBy('pure', 'activities', 'tells nothing of the customer, whom providers repeat'),
