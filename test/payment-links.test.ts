@@ -58,6 +58,26 @@ describe('reading', () => {
     expect(items.map(({ summary }) => summary)).toContainEqual(expect.stringContaining('pending → paid'));
   });
 
+  it('S19: says of every act with money who did it, why, how much, and what the provider calls it', async () => {
+    const reference = await open({ capture: 'manual' });
+    stack.provider.hold(reference, 1050);
+    await links.resync(reference);
+    await links.capture(reference, { reason: 'shipped' }, { idempotencyKey: 'c', actor: 'ann' });
+    await links.refund(reference, { amount: aed(50), reason: 'scratched' }, { idempotencyKey: 'r', actor: 'ben' });
+    const { operations } = await links.get(reference);
+    const moving = operations.filter(({ kind }) => kind === 'capture' || kind === 'refund');
+    expect(moving).toMatchObject([
+      { actor: 'ann', reason: 'shipped', amount: 1050, providerId: expect.stringMatching(/^capture-\d+$/) },
+      { actor: 'ben', reason: 'scratched', amount: 50, providerId: expect.stringMatching(/^refund-\d+$/) },
+    ]);
+    expect(stack.provider.writes.filter((write) => write.endsWith(` ${reference}`))).toHaveLength(moving.length);
+    const lines = (await links.timeline(reference)).filter(({ summary }) => summary.endsWith('succeeded'));
+    expect(lines.filter(({ summary }) => /^(capture|refund)/.test(summary))).toMatchObject([
+      { actor: 'ann', reason: 'shipped', summary: 'capture c 10.50 AED succeeded' },
+      { actor: 'ben', reason: 'scratched', summary: 'refund r 0.50 AED succeeded' },
+    ]);
+  });
+
   it('reads a link whose run is over', async () => {
     const reference = await open({ policies: { graceSeconds: 0 } });
     await links.cancel(reference);
