@@ -83,7 +83,10 @@ export class Life {
 
   /** What callers are told; undefined while there is no link. */
   async view(): Promise<Link | undefined> {
-    return this.quietly(() => this.links.get(this.reference));
+    const link = await this.quietly(() => this.links.get(this.reference));
+    const most = this.shelf.truth.mostCaptured(CURRENCY);
+    this.expect(!link || link.captured <= most, `I2: ${link?.captured} shown, where never more than ${most} was paid`);
+    return link;
   }
 
   async timeline() {

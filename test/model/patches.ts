@@ -90,7 +90,7 @@ export const BUGS: readonly Bug[] = [
   {
     name: 'what a webhook says is money where the provider can be asked',
     patches: [{ file: 'workflows/run.ts', from: '    if (created.abilities.inquire) return;\n', to: '' }],
-    life: 'paid twice',
+    life: 'lied to',
     caughtBy: /I2/,
   },
   {

@@ -60,7 +60,8 @@ export const TOLD_LIVES = {
     { kind: 'plain', expiresInMs: SHORTLY },
     ...[make(), meet('inquire', 'stale', 'busy'), deadline(), wait(800)],
   ),
-  'paid twice': life({ policies: { excess: 'refund_excess' } }, make(), held, seen(), pay(AMOUNT, 'never'), lie()),
+  'paid twice': life({ policies: { excess: 'refund_excess' } }, make(), held, seen(), pay(AMOUNT, 'never')),
+  'lied to': life({}, make(), lie(), wait(400)),
   'held too long': life(
     { capture: 'manual' },
     ...[make(), held, pay(AMOUNT, 'at once', { currency: 'USD' }), seen(), lapsed()],

@@ -102,6 +102,11 @@ export class Truth {
     return { authorized: held + captured + voided, captured, refunded: sum((p) => p.returned), voided, held };
   }
 
+  /** The most that anybody could ever have seen captured. */
+  mostCaptured(currency: string): number {
+    return this.of(currency).reduce((all, { peak }) => all + peak.captured, 0);
+  }
+
   /** A read of everything, as facts. */
   observe(at: number): Facts {
     const totals: Reading['totals'] = {};
