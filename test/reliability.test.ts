@@ -1,4 +1,4 @@
-/** docs/reliability.md names the test for each fault and rule: it has to be there. */
+/** docs/reliability.md names the test for each fault, rule and invariant: it has to be there. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +8,7 @@ import { hasTitle } from './titles.ts';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const text = readFileSync(join(root, 'docs/reliability.md'), 'utf8');
 
-const rows = [...text.matchAll(/^\| (S?\d+) \| (.+?) \| (.+?) \| (.+) \|$/gm)].map(([, id, ...columns]) => ({
+const rows = [...text.matchAll(/^\| ([SI]?\d+) \| (.+?) \| (.+?) \| (.+) \|$/gm)].map(([, id, ...columns]) => ({
   id: id!,
   does: columns[1]!,
   shownBy: columns[2]!.split('<br>'),
@@ -21,10 +21,11 @@ const named = rows.flatMap(({ id, shownBy }) =>
 );
 
 describe('docs/reliability.md', () => {
-  it('has a row for every fault and every rule, once', () => {
+  it('has a row for every fault, every rule and every invariant, once', () => {
     const ids = [
       ...Array.from({ length: 43 }, (_, index) => `${index + 1}`),
       ...Array.from({ length: 22 }, (_, index) => `S${index + 1}`),
+      ...Array.from({ length: 17 }, (_, index) => `I${index + 1}`),
     ];
     expect(rows.map(({ id }) => id)).toEqual(ids);
   });

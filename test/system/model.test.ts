@@ -51,10 +51,20 @@ describe('every life', { retry: 0, timeout: 120_000 + RUNS * 10_000 }, () => {
   });
 
   it('had in it what makes the rest worth something', () => {
-    const missing = Object.entries(SOMETIMES).filter(([, came]) => !lived.some(came));
-    expect(missing.map(([what]) => what)).toEqual([]);
+    const times = Object.entries(SOMETIMES).map(([what, came]) => [what, lived.filter(came).length] as const);
+    if (LONG) console.log(figuresOf(lived), ...times.map(([what, count]) => `\n${count} ${what}`));
+    expect(times.filter(([, count]) => count === 0)).toEqual([]);
   });
 });
+
+function figuresOf(lived: readonly Lived[]): string {
+  const [first] = lived;
+  const events = lived.reduce((sum, { runs }) => runs.reduce((all, run) => all + run.events.length, sum), 0);
+  const runs = lived.reduce((sum, each) => sum + each.runs.length, 0);
+  const writes = lived.reduce((sum, { life }) => sum + life.shelf.calls.length, 0);
+  const restarts = first?.life.stack.restarts ?? 0;
+  return `${lived.length} lives: ${runs} runs, ${events} events, ${writes} writes, ${restarts} times other workers; of them`;
+}
 
 describe('a bug put back is found out', { retry: 0, timeout: 600_000 }, () => {
   it('each has its place in the sources', async () => {
