@@ -1,6 +1,7 @@
 /** What a running link does not do: believe too easily, act twice, or act on what it knew a moment ago. */
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type News, PaymentLinks } from '../client/index.ts';
+import { pause } from '../stack/shop.ts';
 import type { Facts } from '../workflows/facts.ts';
 import type { LinkOperation } from '../workflows/link.ts';
 import { type Hint, observed, workflowIdOf } from '../workflows/messages.ts';
@@ -148,7 +149,13 @@ describe('an outcome that is not known', () => {
     const reference = await paid(linksWith(QUICK));
     let lose = () => {};
     stack.provider.delay(reference, new Promise((_, reject) => (lose = () => reject(new Error('lost')))));
-    const asked = ['first', 'second'].map((id) => links.refund(reference, { amount: aed(100) }, key(id)));
+    const refund = (id: string) => links.refund(reference, { amount: aed(100) }, key(id));
+    const asked = [refund('first')];
+    await seen(
+      () => operation(reference, 'first'),
+      (op) => op?.state === 'running',
+    );
+    asked.push(refund('second'));
     await seen(
       () => operation(reference, 'second'),
       (op) => op !== undefined,
@@ -225,6 +232,35 @@ describe('what is known by now', () => {
     );
     expect(link.exceptions).toEqual([]);
     expect(writesOf(reference)).toEqual([]);
+  });
+
+  it('keeps a link open that is extended while it is being closed', async () => {
+    const by = linksWith({ deadlineMs: 300, closeMarginMs: 2_000 });
+    const reference = fresh();
+    stack.provider.offer(reference, { extend: true });
+    await open({ reference }, by);
+    await seen(
+      () => links.timeline(reference),
+      (items) => items.some(({ summary }) => summary === 'the deadline passed'),
+    );
+    const expiresAt = new Date(Date.now() + 3_600_000).toISOString();
+    await links.extend(reference, { expiresAt }, key('later'));
+    // Until after the instant at which it would have been closed.
+    await pause(2_500);
+    expect(await links.get(reference)).toMatchObject({ status: 'pending', expiresAt, exceptions: [] });
+    expect(writesOf(reference)).toEqual([]);
+  });
+
+  it('is that a person saw a link closed whose cancel had no answer', async () => {
+    const reference = await open();
+    stack.provider.delay(reference, Promise.reject(new Error('lost')));
+    void links.cancel(reference, {}, key('once'));
+    await seen(
+      () => operation(reference, 'once'),
+      (op) => op?.state === 'unknown',
+    );
+    const { link } = await links.resolveUnknown(reference, { operation: 'once', outcome: 'happened' });
+    expect(link).toMatchObject({ status: 'cancelled', exceptions: [] });
   });
 
   it('is that more is held than is due: of what can be captured in parts the engine takes what is due', async () => {

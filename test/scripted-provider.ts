@@ -181,8 +181,10 @@ export function scriptedProvider(): ScriptedProvider {
       watch: async () => {
         throw ApplicationFailure.create({ message: 'nothing new', type: 'NothingNew', nextRetryDelay: '1h' });
       },
-      extend: async () => {
-        throw ApplicationFailure.nonRetryable(refusal.message, 'Refused', refusal);
+      async extend({ terms, created, expiresAt, opening }) {
+        const { facts, evidence } = observe(terms.reference, terms.currency);
+        const openings = { [opening]: { opened: Date.now() } };
+        return { created: { ...created, expiresAt }, facts: { ...facts, openings }, evidence };
       },
       capture: (call) => write('capture', call),
       cancel: (call) => write('cancel', call),

@@ -30,10 +30,15 @@ export function allowedOf(matter: Matter): Action[] {
   return (Object.keys(can) as Action[]).filter((name) => can[name]);
 }
 
-/** The expiry is ours to move while the link is open and the provider has none; otherwise the provider must offer it. */
+/**
+ * The expiry is ours to move while the provider has none, the link is open and not being closed; otherwise the provider
+ * must offer it.
+ */
 export function extendable({ facts, created }: Matter): boolean {
   if (!created) return false;
-  return created.abilities.extend || (!created.expiresByItself && closingOf(newestOpening(facts)) === undefined);
+  const opening = newestOpening(facts);
+  const ours = !created.expiresByItself && opening?.deadline === undefined && closingOf(opening) === undefined;
+  return created.abilities.extend || ours;
 }
 
 /** A dispute that is open, or was lost, moves the money by itself: a refund beside it would give it back twice. */

@@ -162,6 +162,9 @@ async function resolve(run: Run, operation: Operation): Promise<void> {
     run.change(unknown, { state: unknown.kind === 'create' ? 'refused' : 'failed', error: finding });
   } else if (unknown.kind !== 'create') {
     run.change(unknown, { state: 'succeeded', error: undefined });
+    if (unknown.kind === 'cancel' && !closingOf(newestOpening(run.state.facts))?.confirmed) {
+      run.declare({ cancelled: Date.now() }, `${operation.actor} found the link closed`);
+    }
   } else if (!(await look(run, { attempts: 3 })) || !run.created) {
     return refuse(run, operation, 'not_allowed', 'the provider shows no link under this reference');
   }

@@ -66,9 +66,11 @@ async function waitForPayment(run: Run): Promise<void> {
 /** The deadline passed without money: read, let the provider close, close it ourselves, and only then declare. */
 async function close(run: Run): Promise<void> {
   const { created, timing } = run;
-  const overdue = () => run.status === 'pending';
-  if (!overdue() || !created) return;
+  if (!created) return;
   const { expiresAt, expiresByItself, abilities } = created;
+  // One that was extended meanwhile has another deadline to wait for.
+  const overdue = () => run.status === 'pending' && run.created?.expiresAt === expiresAt;
+  if (!overdue()) return;
 
   const reached = await confirm(run);
   if (overdue() && expiresByItself) await run.stay(() => !overdue(), expiresAt + timing.closeMarginMs);

@@ -1,8 +1,8 @@
 import type { Timing } from '../../workflows/state.ts';
 
 /** Paid and closed links are still looked at; with many of them so many a second, as two cores can carry. */
-const LOOKS_PER_SECOND = 12;
-const LOOKS_SELDOM_SECONDS = 30;
+const LOOKS_PER_SECOND = 25;
+const LOOKS_SELDOM_SECONDS = 20;
 const SETTLES_MS = 60_000;
 
 const seldom = (links: number) => Math.max(LOOKS_SELDOM_SECONDS, links / LOOKS_PER_SECOND);
