@@ -9,7 +9,7 @@ const LONG = ['test/{attack-process,chaos,crash,deploy}.test.ts', 'test/system/{
 /** The same, of pure code. */
 const LONG_PURE = ['test/model.test.ts'];
 
-/** Minutes, of tests that run tests: one after the other with the rest of `npm run long`. */
+/** Minutes, of tests that run tests: `npm run protections`. */
 const OFF = ['test/protections-off.test.ts'];
 
 /** No Temporal, no process-wide settings: these share their modules, which are most of what loading them costs. */

@@ -19,21 +19,18 @@ export function refuseEarlyEvents(): WorkflowInternalsInterceptor {
   let last: { time: string; events: number } | undefined;
   return {
     activate(input, next) {
-      const { isReplaying, historyLength } = input.activation;
-      const time = timeOf(input.activation);
-      const events = historyLength ?? 0;
-      if (time !== undefined) {
-        if (!isReplaying && last && last.time === time && events > last.events) throw new Error(AHEAD);
-        last = { time, events };
+      const { isReplaying, historyLength, jobs } = input.activation;
+      if (!jobs?.every(({ queryWorkflow }) => queryWorkflow)) {
+        const now = { time: timeOf(input.activation), events: historyLength ?? 0 };
+        if (!isReplaying && last?.time === now.time && now.events > last.events) throw new Error(AHEAD);
+        last = now;
       }
       next(input);
     },
   };
 }
 
-/** To the nanosecond; queries may have none. */
-function timeOf({ timestamp }: Activation): string | undefined {
-  return timestamp ? `${timestamp.seconds}.${timestamp.nanos}` : undefined;
-}
+/** To the nanosecond. */
+const timeOf = ({ timestamp }: Activation): string => `${timestamp?.seconds}.${timestamp?.nanos}`;
 
 export const interceptors = () => ({ internals: [refuseEarlyEvents()] });

@@ -270,4 +270,30 @@ export const ENGINE: readonly Protection[] = [
     ],
     test: inSystem('after-end', 'a chargeback stays to be seen'),
   },
+  {
+    rule: 'events wait for their workflow task, whoever asks before',
+    off: [{ file: 'workflows/interceptors.ts', from: 'now.events > last.events', to: 'now.events < 0' }],
+    test: heldBy('parts', 'early-events', 'is refused, and the history replays'),
+  },
+  {
+    rule: 'who asks too early is answered a moment later',
+    off: [{ file: 'client/reach.ts', from: 'error.message.includes(AHEAD)', to: "error.message === ''" }],
+    test: heldBy('parts', 'early-events', 'is asked again by our client, which does not hear of it'),
+  },
+  {
+    rule: 'a link that is extended while it closes stays open',
+    off: [{ file: LINK, from: ' && run.created?.expiresAt === expiresAt;', to: ';' }],
+    test: inEngine('keeps a link open that is extended while it is being closed'),
+  },
+  {
+    rule: 'a link is closed that a person saw closed',
+    off: [
+      {
+        file: 'workflows/operations.ts',
+        from: "unknown.kind === 'cancel' && !closingOf",
+        to: "unknown.kind === 'capture' && !closingOf",
+      },
+    ],
+    test: inEngine('is that a person saw a link closed whose cancel had no answer'),
+  },
 ];

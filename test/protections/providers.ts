@@ -116,4 +116,19 @@ export const PROVIDERS: readonly Protection[] = [
     ],
     test: heldBy('pure', 'paymennt', 'an answer about another payment captures nothing'),
   },
+  {
+    rule: 'a refused cancel is no end while nobody knows how the link ended',
+    off: [
+      {
+        file: 'activities/providers/paymob-links.ts',
+        from: "throw new ProviderError('not_sent', 'unread', why, failure.retryAfterMs);",
+        to: "throw new ProviderError('refused', 'unread', why, failure.retryAfterMs);",
+      },
+    ],
+    test: heldBy(
+      'pure',
+      'paymob',
+      'a link that cannot be cancelled any more is asked for again, when how it ended could not be read',
+    ),
+  },
 ];
