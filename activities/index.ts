@@ -20,7 +20,7 @@ import { evidenceOf } from './answers.ts';
 import { delayUntilNextLook, readable } from './cadence.ts';
 import { type Attempt, failureOf, nothingNew, refusal, type Use } from './failures.ts';
 import { createHttp, type Http } from './http.ts';
-import { coversPayments, isPaid, moved, reached } from './moves.ts';
+import { coversPayments, isPaid, moved, reached, readAnew } from './moves.ts';
 import {
   type Answer,
   type Call,
@@ -190,8 +190,10 @@ export function createActivities(accounts: Accounts, deps: Partial<Deps> = {}): 
     try {
       const answer = await verb(call, created, { terms, key, amount, payment, reason, known: basis });
       // What the answer itself does not show is read; the write is done whether or not that works.
-      const after = answer.facts.latest || !canRead ? undefined : await quietly(look(join(basis, answer.facts)));
-      const facts = [before?.facts, answer.facts, after?.facts].reduce<Facts>((all, some) => join(all, some ?? {}), {});
+      const now = join(basis, answer.facts);
+      const after = answer.facts.latest || !canRead ? undefined : await quietly(look(now));
+      const shown = after?.facts ?? (answer.facts.latest ? {} : readAnew(basis, now, call.now()));
+      const facts = [before?.facts ?? {}, answer.facts, shown].reduce(join, {});
       const evidence = evidenceOf(`${answer.evidence}${after?.evidence ?? ''}`);
       return { outcome: 'done', facts, evidence, providerId: answer.providerId };
     } catch (error) {

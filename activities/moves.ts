@@ -17,6 +17,20 @@ export function moved(before: Facts, now: Facts): boolean {
   });
 }
 
+/**
+ * The latest reading as a write has changed it, for when there was no other: the reading from before would contradict
+ * the money just moved.
+ */
+export function readAnew({ latest }: Facts, now: Facts, at: number): Facts {
+  if (!latest) return {};
+  const totals = Object.entries(latest.totals).map(([currency, shown]) => {
+    const known = sums(now, currency);
+    const fields = Object.keys(shown) as (keyof typeof shown)[];
+    return [currency, Object.fromEntries(fields.map((field) => [field, Math.max(shown[field] ?? 0, known[field])]))];
+  });
+  return { latest: { ...latest, at: Math.max(at, latest.at + 1), totals: Object.fromEntries(totals) } };
+}
+
 export function reached(
   kind: 'capture' | 'cancel',
   { currency }: Terms,

@@ -9,6 +9,7 @@ import { createHttp } from '../activities/http.ts';
 import { createActivities } from '../activities/index.ts';
 import { ProviderError, type ProviderErrorKind } from '../activities/provider.ts';
 import { startSandbox } from '../sandbox/server.ts';
+import { exceptionsOf } from '../workflows/exceptions.ts';
 import { type Facts, join, sums } from '../workflows/facts.ts';
 import { statusOf, type Terms } from '../workflows/link.ts';
 import type { Cadence, CreateResult, FailureType, Observation, Ports, Watch, WriteResult } from '../workflows/ports.ts';
@@ -510,7 +511,10 @@ describe('writes', () => {
     const reads = createActivities(accounts, { http: failingAfter('/refund') });
     const result = await reads.refund({ ...walk.link, key: 'k', amount: 10_050, known: walk.facts });
     expect(result.outcome).toBe('done');
-    expect(statusOf({ terms: walk.terms, facts: join(walk.facts, result.facts), operations: [] })).toBe('refunded');
+    const matter = { terms: walk.terms, facts: join(walk.facts, result.facts), operations: [] };
+    expect(statusOf(matter)).toBe('refunded');
+    // What was read before the refund is no sign that it failed.
+    expect(exceptionsOf(matter)).toEqual([]);
   });
 
   it('“already cancelled” is success when it is', async () => {
