@@ -26,7 +26,7 @@ describe('npm run chaos', () => {
       [...fired.values()].reduce((sum, times) => sum + times),
       run.output(),
     ).toBeGreaterThan(5);
-    expect(Number(/^(\d+) workers killed/m.exec(run.output())?.[1]), run.output()).toBeGreaterThan(2);
+    expect(Number(/^(\d+) workers killed/m.exec(run.output())?.[1]), run.output()).toBeGreaterThan(0);
     expect(run.output()).toMatch(
       /temporal is killed[\s\S]*temporal is back[\s\S]*gateway is killed[\s\S]*gateway is back/,
     );

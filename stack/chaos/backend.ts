@@ -65,6 +65,8 @@ export function openBackend(shop: Shop, deadline: Deadline) {
         acksOf(reference).push({ verb: 'create', key: reference, status, providerLinkId: body.providerLinkId });
         const made = await until(reference, 'the link', (link) => link.url !== null || link.status === 'failed');
         if (made.status !== 'failed') return made;
+        // A link was made, and closed by hand: a merchant takes another reference then.
+        if (made.operations.some(({ error }) => error?.code === 'resolved_absent')) return undefined;
         refused++;
       } else if (code === 'provider_refused') {
         refused++;
@@ -123,7 +125,7 @@ export function openBackend(shop: Shop, deadline: Deadline) {
     }
   }
 
-  return { acksOf, get, until, create, order };
+  return { acksOf, ask, get, until, create, order };
 }
 
 /** Nobody needs to wait for it; what is left is done by hand. */

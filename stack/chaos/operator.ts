@@ -34,6 +34,7 @@ export function startOperator(shop: Shop, backend: Backend, say: (line: string) 
   const orphans = new Map<string, string[]>();
   const since = new Map<string, number>();
   const busy = new Map<string, Promise<unknown>>();
+  const ordered = new Set<Promise<unknown>>();
   let orders = 0;
   let stopped = false;
 
@@ -112,7 +113,8 @@ export function startOperator(shop: Shop, backend: Backend, say: (line: string) 
 
   async function answer(reference: string, operation: string, outcome: string): Promise<void> {
     const request = { operation, outcome, reason: 'looked at the provider' };
-    await shop.order(reference, 'resolve-unknown', request, `operator-${++orders}`);
+    const key = `operator-${++orders}`;
+    await backend.ask(`an answer to ${key}`, () => shop.order(reference, 'resolve-unknown', request, key));
   }
 
   async function again({ reference, currency }: Link, { kind, amount }: LinkOperation): Promise<void> {
@@ -120,7 +122,9 @@ export function startOperator(shop: Shop, backend: Backend, say: (line: string) 
     if (!(body.allowed as string[]).includes(kind)) return;
     const money = kind === 'refund' && amount !== undefined ? { amount: { minor: amount, currency } } : {};
     const request = { ...money, reason: 'did not happen before' };
-    await backend.order(reference, kind, request, `operator-${++orders}`, false);
+    // Not waited for: what becomes of it may be the operator's turn again.
+    const done = backend.order(reference, kind, request, `operator-${++orders}`, false).catch(() => undefined);
+    ordered.add(done);
     did(`ordered a ${kind} again`, reference);
   }
 
@@ -156,7 +160,7 @@ export function startOperator(shop: Shop, backend: Backend, say: (line: string) 
       await look(`account=${BLIND.account}&status=pending`, vouch).catch(() => undefined);
       await pause(ROUND_MS);
     }
-    await Promise.all(busy.values());
+    await Promise.all([...busy.values(), ...ordered]);
   }
   const running = rounds();
 
