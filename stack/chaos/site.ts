@@ -35,7 +35,7 @@ const WORKERS = 2;
 /** In the end nothing is left to be done well. */
 const GRACE_MS = 500;
 const MOST_STARTS = 5;
-const STARTS_BETWEEN_KILLS = 1;
+const STARTS_BETWEEN_KILLS = 2;
 /** Shorter than anybody's life, so that links expire while the run lasts; no link without an expiry of its own does. */
 const MINUTE_MS = 500;
 
