@@ -24,7 +24,7 @@ export async function settle(life: Life, how: { patienceMs: number; enough(): bo
     const timeline = (await life.timeline()) ?? [];
     const never = [...life.violations, ...shelf.violations];
     if (never.length > 0) return { wrong: never, link, timeline };
-    const wrong = link && timeline.length > 0 ? differencesOf(life, link) : ['I10: no answer'];
+    const wrong = link && timeline.length > 0 ? differencesOf(life, link) : [`I10: no answer but ${life.lastNo}`];
     if (link && wrong.length === 0) wrong.push(...judge(life, link, timeline));
     if (wrong.length === 0 || Date.now() - start > how.patienceMs) return { wrong, link, timeline };
     if (how.enough()) return { wrong: [], link, timeline };

@@ -54,6 +54,8 @@ export class Life {
   /** What came about, for those who count. */
   toldEarly = false;
   raced = false;
+  /** Words of the last refusal. */
+  lastNo = '';
   repeated = 0;
   readonly found = new Set<'happened' | 'absent'>();
   /** Different webhooks that reached us, told apart by what is signed. */
@@ -277,6 +279,7 @@ export class Life {
     try {
       return await ask();
     } catch (error) {
+      this.lastNo = String(error);
       if (!(error instanceof Error && typeof (error as { code?: unknown }).code === 'string')) {
         this.violations.push(`I14: ${error instanceof Error ? error.stack : String(error)}`);
       }

@@ -21,7 +21,7 @@ const RUNS = Number(process.env.PERDURE_MODEL_RUNS ?? 40);
 const SEED = Number(process.env.PERDURE_MODEL_SEED ?? 7);
 const told = Object.values(TOLD_LIVES);
 /** A link comes to rest within so long after its last trouble. */
-const WHOLE: Campaign = { told, runs: RUNS, lanes: 12, seed: SEED, patienceMs: 90_000 };
+const WHOLE: Campaign = { told, runs: RUNS, lanes: 10, seed: SEED, patienceMs: 180_000 };
 /** A bug that so many lives do not find is not found. Of the life that meets it there are three: much is chance. */
 const OF_A_BUG = { runs: 72, lanes: 3, seed: SEED, patienceMs: 15_000 };
 
