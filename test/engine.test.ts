@@ -145,6 +145,22 @@ describe('an outcome that is not known', () => {
     expect(writesOf(reference)).toHaveLength(2);
   });
 
+  it('is sent no second time when that is not possible any more: a cancel, after the customer has paid', async () => {
+    const reference = fresh();
+    stack.provider.offer(reference, { repeatable: ['cancel'] });
+    await open({ reference }, linksWith(QUICK));
+    stack.provider.delay(reference, Promise.reject(new Error('lost')));
+    await links.cancel(reference, {}, key('once'));
+    stack.provider.pay(reference, 1050);
+    await links.resync(reference);
+    const op = await seen(
+      () => operation(reference, 'once'),
+      (now) => now?.error?.message.includes('resolve-unknown') ?? now?.finishedAt !== undefined,
+    );
+    expect(op?.state).toBe('unknown');
+    expect(writesOf(reference)).toHaveLength(1);
+  });
+
   it('keeps what was accepted before it waiting, also when nobody looks any more', async () => {
     const reference = await paid(linksWith(QUICK));
     let lose = () => {};

@@ -11,11 +11,9 @@ import type { Run } from './run.ts';
 /** A capture, cancel or refund, checked again: much may have happened since it was accepted. */
 export async function move(run: Run, operation: Operation, kind: Exclude<WriteKind, 'create'>): Promise<void> {
   const before = run.sums;
-  const byHand = run.unsettled.filter(isManual).reduce((sum, op) => sum + (op.amount ?? 0), 0);
-  const refundable = before.captured - before.refunded - byHand;
-  const movable = kind === 'capture' ? before.held : kind === 'refund' ? refundable : 0;
-  const allowed = allowedOf(run.matter).includes(kind) || forces(operation) || disablesPaidLink(run, operation);
-  if (!allowed) {
+  const byHand = givenByHand(run);
+  const movable = movableBy(run, kind);
+  if (!isAllowed(run, operation, kind)) {
     return refuse(run, operation, 'not_allowed', `${kind} is not possible now`);
   }
   if (kind !== 'cancel') operation.amount ??= kind === 'capture' ? toCapture(run, operation) : movable;
@@ -26,14 +24,31 @@ export async function move(run: Run, operation: Operation, kind: Exclude<WriteKi
   operation.basis = { captured: before.captured, refunded: before.refunded + byHand, voided: before.voided };
   if (!run.created?.abilities[kind]) return withoutProvider(run, operation, kind);
   let changed = false;
-  await attempt(run, operation, async () => {
+  const send = async () => {
     const result = await act(run, operation, kind);
     changed = result.outcome === 'changed';
     return changed ? { ...result, undone: true } : result;
-  });
+  };
+  const may = () => isAllowed(run, operation, kind) && (operation.amount ?? 0) <= movableBy(run, kind);
+  await attempt(run, operation, send, may);
   // The totals moved under us and nothing was sent: decide anew from what is known now.
   if (changed && operation.state === 'queued') return move(run, operation, kind);
 }
+
+/** Whether it is possible now, its own outcome left aside. */
+function isAllowed(run: Run, operation: Operation, kind: Exclude<WriteKind, 'create'>): boolean {
+  const operations = run.state.operations.filter((other) => other !== operation);
+  const allowed = allowedOf({ ...run.matter, operations }).includes(kind);
+  return allowed || forces(operation) || disablesPaidLink(run, operation);
+}
+
+/** The most that one write can move now. Minor units. */
+function movableBy(run: Run, kind: Exclude<WriteKind, 'create'>): number {
+  const { held, captured, refunded } = run.sums;
+  return { capture: held, refund: captured - refunded - givenByHand(run), cancel: 0 }[kind];
+}
+
+const givenByHand = (run: Run) => run.unsettled.filter(isManual).reduce((sum, { amount = 0 }) => sum + amount, 0);
 
 /** What the provider offers no call for is done here, or by a person. */
 function withoutProvider(run: Run, operation: Operation, kind: Exclude<WriteKind, 'create'>): void {
@@ -83,7 +98,12 @@ async function act(run: Run, operation: Operation, kind: Exclude<WriteKind, 'cre
 }
 
 export function create(run: Run, operation: Operation): Promise<void> {
-  return attempt(run, operation, (again) => make(run, again));
+  return attempt(
+    run,
+    operation,
+    (again) => make(run, again),
+    () => true,
+  );
 }
 
 async function make(run: Run, again: boolean): Promise<Observation> {
@@ -105,9 +125,14 @@ type Answer = Observation & { providerId?: string; undone?: boolean };
 
 /**
  * Sends a write and records its outcome. A lost answer is a state: look; prove absence by two reads; try once more
- * where a second try cannot happen twice; otherwise park until evidence or a person settles it.
+ * where a second try cannot happen twice and `may` still be sent; otherwise park until evidence or a person settles it.
  */
-async function attempt(run: Run, operation: Operation, send: (again: boolean) => Promise<Answer>): Promise<void> {
+async function attempt(
+  run: Run,
+  operation: Operation,
+  send: (again: boolean) => Promise<Answer>,
+  may: () => boolean,
+): Promise<void> {
   const kind = operation.kind as WriteKind;
   let proven = true;
   for (const again of [false, true]) {
@@ -136,7 +161,8 @@ async function attempt(run: Run, operation: Operation, send: (again: boolean) =>
     }
     const verdict = await probe(run, operation);
     if (verdict === 'settled') return;
-    if (!again && repeatable(run, kind, verdict)) {
+    // While it was looked for, the customer may have paid, or somebody given money back.
+    if (!again && may() && repeatable(run, kind, verdict)) {
       proven = verdict === 'absent';
       continue;
     }

@@ -14,6 +14,9 @@ export const CURRENCY = 'AED';
 /** Stands in the request, is repeated by the provider, and belongs nowhere else. */
 export const CUSTOMER = { name: 'Canary Person', email: 'canary@person.example', phone: '+971500000017' };
 
+/** Equal webhooks that are delivered at the same time. */
+const AT_ONCE = 20;
+
 /** What a link is made with. */
 export interface Setting {
   kind: KindName;
@@ -157,9 +160,11 @@ export class Life {
     const { shelf, stack } = this;
     const url = shelf.callbackUrl ?? stack.webhookUrl(shelf.account);
     const headers = { [SIGNATURE]: sign(body, SECRET) };
-    const answers = await Promise.all(Array.from({ length: times }, () => stack.post(url, body, headers)));
-    const odd = answers.find((status) => ![200, 202, 503].includes(status));
-    this.expect(odd === undefined, `a signed webhook was answered ${odd}`);
+    for (let left = times; left > 0; left -= AT_ONCE) {
+      const some = Array.from({ length: Math.min(left, AT_ONCE) }, () => stack.post(url, body, headers));
+      const odd = (await Promise.all(some)).find((status) => ![200, 202, 503].includes(status));
+      this.expect(odd === undefined, `a signed webhook was answered ${odd}`);
+    }
   }
 
   /** Somebody who is not the provider says that the link is paid; the address with its token may have leaked. */

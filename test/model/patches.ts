@@ -58,10 +58,20 @@ export const BUGS: readonly Bug[] = [
         from: 'const verdict = await probe(run, operation);',
         to: "const verdict = 'absent' as Awaited<ReturnType<typeof probe>>;",
       },
-      { file: 'workflows/writes.ts', from: 'if (!again && repeatable(run, kind, verdict)) {', to: 'if (!again) {' },
+      {
+        file: 'workflows/writes.ts',
+        from: 'if (!again && may() && repeatable(run, kind, verdict)) {',
+        to: 'if (!again) {',
+      },
     ],
     life: 'made late',
     caughtBy: /I1|I6|I7/,
+  },
+  {
+    name: 'a repeat is sent, whatever became known meanwhile',
+    patches: [{ file: 'workflows/writes.ts', from: 'if (!again && may() && ', to: 'if (!again && ' }],
+    life: 'paid while a cancel was lost',
+    caughtBy: /I3/,
   },
   {
     name: 'money is given back without a look',

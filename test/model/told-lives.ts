@@ -51,6 +51,10 @@ export const TOLD_LIVES = {
     ...[make(), paid, seen(), forge('unsigned'), command('refund', quarter, 'lost after', 'lost after')],
     ...[wait(2_500), findOut()],
   ),
+  'paid while a cancel was lost': life(
+    { capture: 'manual' },
+    ...[make(), command('cancel', undefined, 'lost before'), paid, seen(), wait(1_500), findOut()],
+  ),
   'paid late': life(
     { expiresInMs: SHORTLY, memory: 'forgetting', policies: { latePayment: 'refund' } },
     ...[make(), deadline(), wait(1_500), paid],

@@ -105,8 +105,13 @@ export const ENGINE: readonly Protection[] = [
   },
   {
     rule: 'what could happen twice is not sent again',
-    off: [{ file: WRITES, from: 'if (!again && repeatable(run, kind, verdict)) {', to: 'if (!again) {' }],
+    off: [{ file: WRITES, from: 'may() && repeatable(run, kind, verdict)) {', to: 'may()) {' }],
     test: inSystem('unknown', 'that left no trace is never repeated, it parks: %s', 'reset'),
+  },
+  {
+    rule: 'what is not possible any more is not sent again',
+    off: [{ file: WRITES, from: 'if (!again && may() && ', to: 'if (!again && ' }],
+    test: inEngine('is sent no second time when that is not possible any more: a cancel, after the customer has paid'),
   },
   {
     rule: 'what changed before a repeat may be what the first try did',

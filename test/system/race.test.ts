@@ -18,13 +18,13 @@ const DESKS = [
 ] as const;
 
 /** A busy machine may answer "not now": the same call again is safe. */
-async function asked<T>(ask: () => Promise<T>, tries = 5): Promise<T> {
+async function asked<T>(ask: () => Promise<T>, giveUpAt = Date.now() + 60_000): Promise<T> {
   try {
     return await ask();
   } catch (error) {
-    if (!(error instanceof Unavailable) || tries === 1) throw error;
+    if (!(error instanceof Unavailable) || Date.now() > giveUpAt) throw error;
     await pause(200);
-    return asked(ask, tries - 1);
+    return asked(ask, giveUpAt);
   }
 }
 
