@@ -161,6 +161,27 @@ describe('an outcome that is not known', () => {
     expect(writesOf(reference)).toHaveLength(1);
   });
 
+  it('of a cancel is no reason to cancel what was paid meanwhile', async () => {
+    const by = linksWith({ attemptMs: 500, probeAfterMs: 500, probeAgainMs: 50, hintSpacingMs: 50 });
+    const reference = fresh();
+    stack.provider.offer(reference, { repeatable: ['cancel'] });
+    await open({ reference }, by);
+    stack.provider.delay(reference, Promise.reject(new Error('lost')));
+    void by.cancel(reference, {}, key('once'));
+    await seen(
+      () => operation(reference, 'once'),
+      (op) => op?.state === 'unknown',
+    );
+    stack.provider.pay(reference, 1050);
+    await by.observe(news(reference));
+    await seen(
+      () => operation(reference, 'once'),
+      (op) => op?.state !== 'unknown' || op.error?.message.includes('see resolve-unknown') === true,
+    );
+    expect(writesOf(reference)).toEqual([`cancel ${reference}`]);
+    expect((await links.get(reference)).status).toBe('paid');
+  });
+
   it('keeps what was accepted before it waiting, also when nobody looks any more', async () => {
     const reference = await paid(linksWith(QUICK));
     let lose = () => {};
