@@ -92,7 +92,7 @@ export async function startAttackedGateway() {
         args: [],
         typedSearchAttributes: [{ key: linkAccount, value: 'paymennt' }],
       }),
-    /** Evidence of all that the link was told, in order. */
+    /** Hashes of all that the link was told, in order; the turns of what came back are left out. */
     async told(reference: string): Promise<string[]> {
       const { events } = await client.workflow.getHandle(workflowIdOf(reference)).fetchHistory();
       const inputs = (events ?? []).flatMap(
@@ -100,7 +100,7 @@ export async function startAttackedGateway() {
       );
       return inputs.map(({ payloads }) => {
         const text = Buffer.from(payloads?.[0]?.data ?? []).toString('utf8');
-        return (JSON.parse(text) as Hint).evidence;
+        return (JSON.parse(text) as Hint).evidence.split(' ')[0]!;
       });
     },
 
