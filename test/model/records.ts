@@ -35,6 +35,22 @@ export async function writtenOf({ client }: ModelStack, reference: string): Prom
 }
 
 /**
+ * Workflow tasks that failed. One that follows a task whose answer came too late is `outrun`: its worker still held what
+ * nobody had accepted, and begins anew. Would it fail again, the link would not come to rest.
+ */
+export function failedTasksOf({ events }: WrittenRun): { message: string; outrun: boolean }[] {
+  const failed: { message: string; outrun: boolean }[] = [];
+  let outrun = false;
+  for (const event of events) {
+    const { cause, failure } = event.workflowTaskFailedEventAttributes ?? {};
+    if (cause && !HARMLESS.includes(cause)) failed.push({ message: `${failure?.message}`, outrun });
+    if (event.workflowTaskTimedOutEventAttributes) outrun = true;
+    if (event.workflowTaskFailedEventAttributes || event.workflowTaskCompletedEventAttributes) outrun = false;
+  }
+  return failed;
+}
+
+/**
  * Events that a link may cost: for each of its runs, and for each thing that happened to it. A poll, a repeated webhook
  * and a stale read are nothing that happened.
  */
@@ -44,9 +60,8 @@ const COSTS = { run: 30, webhook: 14, operation: 24, command: 8, change: 10, res
 export function faultsIn(life: Life, runs: readonly WrittenRun[]): string[] {
   const found: string[] = [];
   const events = runs.flatMap((run) => run.events);
-  for (const { workflowTaskFailedEventAttributes: failed } of events) {
-    if (failed && !HARMLESS.includes(failed.cause))
-      found.push(`I15: a workflow task failed: ${failed.failure?.message}`);
+  for (const { message, outrun } of runs.flatMap(failedTasksOf)) {
+    if (!outrun) found.push(`I15: a workflow task failed: ${message}`);
   }
   const operations = new Set(life.shelf.calls.map(({ key }) => key)).size;
   const happened =

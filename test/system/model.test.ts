@@ -10,7 +10,7 @@ import { createWebhooks } from '../../gateway/webhooks.ts';
 import { workflowBundle } from '../../worker/bundle.ts';
 import { type Campaign, campaign, type Lived, wrongIn } from '../model/campaign.ts';
 import { BUGS, codeWith, patched } from '../model/patches.ts';
-import { replay } from '../model/records.ts';
+import { failedTasksOf, replay } from '../model/records.ts';
 import { SOMETIMES } from '../model/sometimes.ts';
 import { type Code, type ModelStack, startModel } from '../model/stack.ts';
 import { TOLD_LIVES } from '../model/told-lives.ts';
@@ -58,12 +58,15 @@ describe('every life', { retry: 0, timeout: 120_000 + RUNS * 10_000 }, () => {
 });
 
 function figuresOf(lived: readonly Lived[]): string {
-  const [first] = lived;
-  const events = lived.reduce((sum, { runs }) => runs.reduce((all, run) => all + run.events.length, sum), 0);
-  const runs = lived.reduce((sum, each) => sum + each.runs.length, 0);
+  const runs = lived.flatMap((each) => each.runs);
+  const events = runs.reduce((sum, run) => sum + run.events.length, 0);
   const writes = lived.reduce((sum, { life }) => sum + life.shelf.calls.length, 0);
-  const restarts = first?.life.stack.restarts ?? 0;
-  return `${lived.length} lives: ${runs} runs, ${events} events, ${writes} writes, ${restarts} times other workers; of them`;
+  const late = runs.flatMap(failedTasksOf).length;
+  const restarts = lived[0]?.life.stack.restarts ?? 0;
+  return [
+    `${lived.length} lives: ${runs.length} runs, ${events} events, ${writes} writes, ${restarts} times other workers,`,
+    `${late} tasks failed after one that came too late; of them`,
+  ].join(' ');
 }
 
 describe('a bug put back is found out', { retry: 0, timeout: 600_000 }, () => {
