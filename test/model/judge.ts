@@ -26,14 +26,23 @@ export async function settle(life: Life, how: { patienceMs: number; enough(): bo
     if (never.length > 0) return { wrong: never, link, timeline };
     const wrong = link && timeline.length > 0 ? differencesOf(life, link) : [`I10: no answer but ${life.lastNo}`];
     if (link && wrong.length === 0) wrong.push(...judge(life, link, timeline));
+    if (!link && Date.now() - start > how.patienceMs) {
+      wrong.push(`I10: ${await life.stack.pending(life.reference, setting.memory)}`);
+    }
     if (wrong.length === 0 || Date.now() - start > how.patienceMs) return { wrong, link, timeline };
     if (how.enough()) return { wrong: [], link, timeline };
+    if (!link) {
+      // Who asks a worker that is behind puts it further behind.
+      await pause(5_000);
+      await life.create();
+      continue;
+    }
     if (await life.findOut()) continue;
     // A create that did not happen leaves the reference free.
-    if (link?.operations.some(({ kind, state }) => kind === 'create' && state === 'refused')) await life.create();
+    if (link.operations.some(({ kind, state }) => kind === 'create' && state === 'refused')) await life.create();
     else if (setting.kind === 'mute' && asked % 4 === 1) await life.tell();
     else if (Date.now() - start > BY_ITSELF_MS && asked % 4 === 1) {
-      await life.command(link?.exceptions.includes('provider_disagrees') ? 'accept' : 'resync');
+      await life.command(link.exceptions.includes('provider_disagrees') ? 'accept' : 'resync');
     }
     await pause(800);
   }

@@ -180,7 +180,7 @@ export const lives = fc.record({
       excess: fc.constantFrom('hold', 'refund_excess'),
       uncaptured: fc.constantFrom('release', 'capture'),
     }),
-    memory: fc.constantFrom('keeping', 'keeping', 'forgetting'),
+    memory: fc.constantFrom('keeping', 'keeping', 'keeping', 'forgetting'),
     continueAfterEvents: fc.constantFrom(0, 0, 25, 40),
   }),
   begins: fc.oneof(unlucky, unlucky, fc.constant<Fault[]>(['early'])).map((faults) => make(...faults)),

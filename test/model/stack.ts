@@ -55,6 +55,8 @@ export interface ModelStack {
   /** Other workers take the runs over. Those who ask at the same time share them. */
   restart(): Promise<void>;
   restarts: number;
+  /** What the server and the worker of a link that does not answer have to do for it. */
+  pending(reference: string, memory: Memory): Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -130,6 +132,13 @@ export async function startModel(address: string, code: Code): Promise<ModelStac
     async post(url, body, headers) {
       const answer = await webhooks.fetch(new Request(url, { method: 'POST', body, headers }));
       return answer.status;
+    },
+    async pending(reference, memory) {
+      const { raw, historyLength } = await client.workflow.getHandle(workflowIdOf(reference)).describe();
+      const { pendingWorkflowTask: task, pendingActivities: activities } = raw;
+      const { runState: worker, numInFlightWorkflowActivations: activations } =
+        current[MEMORIES.indexOf(memory)]!.worker.getStatus();
+      return JSON.stringify({ task, activities: activities?.length, historyLength, worker, activations });
     },
     restart() {
       change ??= (async () => {

@@ -1,7 +1,12 @@
 /** What a step waits for, within limits: what does not come is not the step's matter. */
+import { pause } from '../../stack/shop.ts';
 import type { LinkOperation } from '../../workflows/link.ts';
-import { until } from '../system/shared.ts';
 import { CURRENCY, isParked, type Life } from './life.ts';
+
+/** Seldom enough for a worker that replays the run for each answer. */
+async function until<T>(look: () => Promise<T>, holds: (seen: T) => boolean, timeoutMs: number): Promise<void> {
+  for (const end = Date.now() + timeoutMs; !holds(await look()) && Date.now() < end; ) await pause(250);
+}
 
 /** The link is there, or will not come by itself. */
 export async function made(life: Life): Promise<void> {
