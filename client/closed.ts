@@ -1,10 +1,10 @@
 /** Links whose runs are over, for news that comes after the end. */
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import type { ClosedLink } from '../workflows/after-end.ts';
-import { linkAccount, linkExceptions, linkProviderId } from '../workflows/attributes.ts';
+import { linkAccount, linkExceptions, linkProviderId, linkStatus } from '../workflows/attributes.ts';
 import { type Facts, join } from '../workflows/facts.ts';
 import { facts, type Hint, handle as handleQuery, workflowIdOf } from '../workflows/messages.ts';
-import { UNMATCHED_TYPE } from '../workflows/unmatched-webhook.ts';
+import { DISMISSED, UNMATCHED_TYPE } from '../workflows/unmatched.ts';
 import { NotFound } from './errors.ts';
 import { findByProviderIds, isAskable } from './list.ts';
 import { type Limits, within } from './reach.ts';
@@ -70,7 +70,9 @@ async function heardSince(
     `WorkflowType = ${quote(UNMATCHED_TYPE)}`,
     `${linkAccount.name} = ${quote(account)}`,
     `${linkProviderId.name} IN (${askable.map(quote).join(', ')})`,
-    `${linkExceptions.name} IS NOT NULL`,
+    `(${linkExceptions.name} IS NOT NULL OR ${linkStatus.name} = ${quote(DISMISSED)})`,
+    // The run it continued as knows all that it knew.
+    `ExecutionStatus != 'ContinuedAsNew'`,
   ].join(' AND ');
   const { executions } = await within(client, limits, () =>
     client.workflowService.listWorkflowExecutions({ namespace: client.options.namespace, query, pageSize: EARLIER }),

@@ -12,7 +12,7 @@ import {
   UNMATCHED_TYPE,
   type UnmatchedInput,
   type UnmatchedMemo,
-} from '../workflows/unmatched-webhook.ts';
+} from '../workflows/unmatched.ts';
 import { NotFound } from './errors.ts';
 import { isAskable } from './list.ts';
 import { hintOf, type News } from './observe.ts';
@@ -25,6 +25,8 @@ export interface KeepOptions {
   shared: boolean;
   /** How long a link may still appear, in milliseconds. */
   patienceMs?: number;
+  /** Tests let the run continue as new after so many events. */
+  continueAfterEvents?: number;
   /** Open runs of one account at most: forged-looking floods are sent back instead of kept. */
   cap?: number;
 }
@@ -53,6 +55,7 @@ export async function keepUnmatched(client: Client, news: News, options: KeepOpt
     about,
     shared: options.shared,
     patienceMs: options.patienceMs ?? PATIENCE_MS,
+    continueAfterEvents: options.continueAfterEvents,
   };
   await within(client, limits, () =>
     client.workflow.signalWithStart(UNMATCHED_TYPE, {
@@ -154,14 +157,14 @@ function openRunsOf(account: string | undefined): string {
 }
 
 async function unmatchedIn(client: Client, info: Info): Promise<UnmatchedWebhook> {
-  const { tidings } = ((await memoOf(client, info)) ?? {}) as UnmatchedMemo;
+  const { tidings, since } = ((await memoOf(client, info)) ?? {}) as UnmatchedMemo;
   const account = attributeOf<string>(info, linkAccount.name) ?? '';
   return {
     account,
     // An account's name has no `/`, the provider's id may.
     about: (info.execution?.workflowId ?? '').slice(`${PREFIX}${account}/`.length),
     ids: attributeOf<string[]>(info, linkProviderId.name) ?? [],
-    since: new Date(epochMs(info.startTime) ?? 0).toISOString(),
+    since: new Date(since ?? epochMs(info.startTime) ?? 0).toISOString(),
     ...(tidings && { afterEnd: tidings }),
   };
 }

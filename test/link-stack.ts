@@ -21,7 +21,8 @@ export interface LinkStack {
   stop(): Promise<void>;
 }
 
-export async function startLinkStack(): Promise<LinkStack> {
+/** `match` stands in for the search for links that are over. */
+export async function startLinkStack({ match = createMatch } = {}): Promise<LinkStack> {
   quietRuntime();
   const server = await startTemporal({ env: { ...process.env, TEMPORAL_ADDRESS: undefined } });
   const { address, namespace, env } = server;
@@ -39,7 +40,7 @@ export async function startLinkStack(): Promise<LinkStack> {
         ...common,
         taskQueue: TASK_QUEUE,
         workflowBundle: await workflowBundle(),
-        activities: { ...createMatch(client), ...createOrders(client) },
+        activities: { ...match(client), ...createOrders(client) },
         stickyQueueScheduleToStartTimeout: '1s',
       }),
       Worker.create({ ...common, taskQueue: accountQueue(ACCOUNT), activities: others }),

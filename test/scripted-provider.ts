@@ -29,6 +29,8 @@ export interface ScriptedProvider {
   script(reference: string, ...answers: Answer[]): void;
   /** The next write of a reference does not happen before the promise is kept, and its answer is lost if it is not. */
   delay(reference: string, until: Promise<unknown>): void;
+  /** Comes before every read of a reference: reads wait for it, and fail if it does. */
+  beforeReads(reference: string, happens: () => unknown): void;
   /** Money that the next read shows: taken, or only held. Minor units. */
   pay(reference: string, minor: number): void;
   hold(reference: string, minor: number): void;
@@ -61,6 +63,7 @@ export function scriptedProvider(): ScriptedProvider {
   const overtaking = new Map<string, number>();
   const moving = new Set<string>();
   const reads: { reference: string; ids: readonly string[] }[] = [];
+  const hurdles = new Map<string, () => unknown>();
   const making: { reference: string; call: 'create' | 'find' }[] = [];
   const delays = new Map<string, Promise<unknown>>();
   const money = new Map<string, { authorized: number; captured: number; refunded: number; voided: number }>();
@@ -149,6 +152,7 @@ export function scriptedProvider(): ScriptedProvider {
       until.catch(() => {});
       delays.set(reference, until);
     },
+    beforeReads: (reference, happens) => void hurdles.set(reference, happens),
     giveBack: (reference, minor) => {
       money.get(reference)!.refunded += minor;
     },
@@ -176,6 +180,7 @@ export function scriptedProvider(): ScriptedProvider {
       },
       inquire: async ({ terms, ids }) => {
         reads.push({ reference: terms.reference, ids });
+        await hurdles.get(terms.reference)?.();
         return observe(terms.reference, terms.currency);
       },
       watch: async () => {

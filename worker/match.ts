@@ -3,7 +3,7 @@ import type { Client } from '@temporalio/client';
 import { nothingNew } from '../activities/failures.ts';
 import { findClosed } from '../client/closed.ts';
 import { redeliver } from '../client/observe.ts';
-import type { MatchPorts } from '../workflows/unmatched-webhook.ts';
+import type { MatchPorts } from '../workflows/unmatched.ts';
 
 const QUICK_MS = 60_000;
 const DEADLINE_MS = 8_000;

@@ -269,8 +269,8 @@ export const ENGINE: readonly Protection[] = [
     off: [
       {
         file: 'workflows/unmatched-webhook.ts',
-        from: 'if (closed.created.abilities.inquire) now =',
-        to: 'if (!closed.created) now =',
+        from: 'if (closed.created.abilities.inquire) {',
+        to: 'if (!closed.created) {',
       },
     ],
     test: inSystem('after-end', 'a chargeback stays to be seen'),
