@@ -8,11 +8,12 @@ import { MONEY } from './protections/money.ts';
 import type { Protection } from './protections/off.ts';
 import { ORDERS } from './protections/orders.ts';
 import { PROVIDERS } from './protections/providers.ts';
+import { UNMATCHED } from './protections/unmatched.ts';
 import { WEBHOOKS } from './protections/webhooks.ts';
 
 export const PROTECTIONS: readonly Protection[] = [
   ...[...WEBHOOKS, ...EDGE, ...CLIENT, ...CALLS],
-  ...[...PROVIDERS, ...MONEY, ...ENGINE, ...ORDERS],
+  ...[...PROVIDERS, ...MONEY, ...ENGINE, ...ORDERS, ...UNMATCHED],
 ];
 
 /** The table of docs/reliability.md. A row that is meant of a table of tests stands behind its title. */
