@@ -143,7 +143,7 @@ async function story({ reference, walk }: LinkScript, { shop, backend, operator,
     acks: backend.acksOf(reference),
     orphans: operator.orphans.get(reference) ?? [],
     accepted: accepted[told],
-    trouble: troubles.get(reference),
+    trouble: troubles.get(reference) ?? backend.wrongOf(reference),
   };
 }
 

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { openBackend } from '../stack/chaos/backend.ts';
 import { type Case, differencesOf, moneyIn } from '../stack/chaos/checker.ts';
 import { scriptOf } from '../stack/chaos/script.ts';
-import type { LedgerEntry } from '../stack/shop.ts';
+import type { LedgerEntry, Shop } from '../stack/shop.ts';
 import type { Link, LinkOperation } from '../workflows/link.ts';
 
 const AT = '2026-01-01T00:00:00.000Z';
@@ -269,6 +270,104 @@ describe('the checker of a chaos run', () => {
       money('captured', 9, { payment: 'P3', currency: 'USD' }),
     );
     expect(moneyIn(entries, 'AED')).toEqual({ authorized: 150, captured: 50, refunded: 0, held: 0 });
+  });
+});
+
+describe('the backend of a chaos run', () => {
+  const answer = (status: number, body: object = {}) => ({ status, body });
+  const made = answer(201, link());
+  const refusal = answer(422, { code: 'provider_refused' });
+  const UNHEARD = Symbol('unheard');
+
+  /** A backend whose calls are answered with these, one after the other; GET shows the link. */
+  function backendOf(answers: (object | typeof UNHEARD)[], shown: Link = link()) {
+    const next = async () => {
+      const one = answers.shift();
+      if (one === UNHEARD) throw new TypeError('fetch failed');
+      return one;
+    };
+    const shop = { create: next, order: next, get: async () => answer(200, shown) } as unknown as Shop;
+    return openBackend(shop, { at: Date.now() + 5_000 });
+  }
+  const create = (backend: ReturnType<typeof openBackend>) => backend.create('R', () => ({}), true);
+  const cancel = (backend: ReturnType<typeof openBackend>) => backend.order('R', 'cancel', {}, 'cancel', true);
+
+  it('remembers both answers of a create that was sent twice', async () => {
+    const backend = backendOf([made, answer(200, link({ providerLinkId: 'L2' }))]);
+    await create(backend);
+    expect(backend.acksOf('R').map(({ status, providerLinkId }) => [status, providerLinkId])).toEqual([
+      [201, 'L1'],
+      [200, 'L2'],
+    ]);
+  });
+
+  it('remembers both answers of a command that was sent twice', async () => {
+    const done = operation('cancel', { id: 'cancel-1' });
+    const backend = backendOf(
+      [answer(200, { operation: done }), answer(202, { operation: { ...done, state: 'running' } })],
+      link({ operations: [done] }),
+    );
+    await cancel(backend);
+    expect(backend.acksOf('R').map(({ status, state }) => [status, state])).toEqual([
+      [200, 'succeeded'],
+      [202, 'running'],
+    ]);
+  });
+
+  it.each([
+    ['a fault of the gateway', answer(500, { code: 'internal' }), 'answered 500'],
+    ['a request that was not understood', answer(400, { code: 'invalid_request' }), 'answered 400'],
+    ['a conflict of keys', answer(409, { code: 'idempotency_conflict' }), 'idempotency_conflict'],
+    ['a conflict of references', answer(409, { code: 'reference_conflict' }), 'reference_conflict'],
+  ])('does not overlook %s because the other call was heard', async (_, wrong, words) => {
+    const done = link({ operations: [operation('cancel', { id: 'cancel-1' })] });
+    const good = answer(200, { operation: done.operations[0] });
+    for (const answers of [
+      [wrong, made],
+      [made, wrong],
+    ])
+      await expect(create(backendOf(answers))).rejects.toThrow(words);
+    for (const answers of [
+      [wrong, good],
+      [good, wrong],
+    ])
+      await expect(cancel(backendOf(answers, done))).rejects.toThrow(words);
+  });
+
+  it('remembers a wrong answer for the checker, whoever was told', async () => {
+    const backend = backendOf([]);
+    const fault = async () => answer(500, { code: 'internal' });
+    await expect(backend.ask('R', 'an answer', fault)).rejects.toThrow('answered 500');
+    expect(backend.wrongOf('R')).toBe('an answer answered 500: {"code":"internal"}');
+    expect(backend.wrongOf('S')).toBeUndefined();
+  });
+
+  it('asks again where it was not heard, or told to come again', async () => {
+    const backend = backendOf([UNHEARD, answer(503, { code: 'unavailable' }), made, answer(200, link())]);
+    await create(backend);
+    expect(backend.acksOf('R').map(({ status }) => status)).toEqual([201, 200]);
+    expect(backend.wasRefused('R')).toBe(false);
+  });
+
+  it('gives a link up only when it was refused as often as it asks', async () => {
+    const backend = backendOf([refusal, refusal, refusal, refusal]);
+    expect(await create(backend)).toBeUndefined();
+    expect(backend.wasRefused('R')).toBe(true);
+    const once = backendOf([refusal, refusal, made, made]);
+    expect(await create(once)).toMatchObject({ providerLinkId: 'L1' });
+    expect(once.wasRefused('R')).toBe(false);
+  });
+
+  it('does not count as refused what an operator found absent', async () => {
+    const error = { code: 'resolved_absent', message: '' };
+    const absent = link({
+      status: 'failed',
+      url: null,
+      operations: [operation('create', { state: 'refused', error })],
+    });
+    const backend = backendOf([answer(202, absent), answer(202, absent)], absent);
+    expect(await create(backend)).toBeUndefined();
+    expect(backend.wasRefused('R')).toBe(false);
   });
 });
 

@@ -20,6 +20,8 @@ const LOOK_SELDOM_MS = 3_000;
 
 export function openBackend(shop: Shop, deadline: Deadline) {
   const acks = new Map<string, Ack[]>();
+  const refused = new Set<string>();
+  const wrong = new Map<string, string>();
   const acksOf = (reference: string): Ack[] => {
     const known = acks.get(reference) ?? [];
     acks.set(reference, known);
@@ -30,18 +32,27 @@ export function openBackend(shop: Shop, deadline: Deadline) {
     if (Date.now() > deadline.at) throw new Error(`${what} had not come about when the time was up`);
   }
 
-  /** Not heard, or told to come again: the same request again is safe. */
-  async function ask<Body>(what: string, call: () => Promise<Answer<Body>>): Promise<Answer<Body>> {
+  /** Not heard, or told to come again: the same request again is safe. @throws for what no caller may be told */
+  async function ask<Body>(reference: string, what: string, call: () => Promise<Answer<Body>>): Promise<Answer<Body>> {
     for (;;) {
       const answer = await call().catch(() => undefined);
+      if (answer && isWrong(answer)) {
+        wrong.set(reference, told(what, answer));
+        throw new Error(told(what, answer));
+      }
       if (answer && answer.status !== 503) return answer;
       inTime(what);
       await pause(AGAIN_MS);
     }
   }
 
+  /** Each is an answer of its own: none is taken for the other. */
+  function askTwice<Body>(doubled: boolean, ...asked: Parameters<typeof ask<Body>>): Promise<Answer<Body>[]> {
+    return Promise.all(Array.from({ length: doubled ? 2 : 1 }, () => ask(...asked)));
+  }
+
   async function get(reference: string): Promise<Answer<Link>> {
-    return ask(`an answer to GET ${reference}`, () => shop.get(reference));
+    return ask(reference, `an answer to GET ${reference}`, () => shop.get(reference));
   }
 
   /** Reads at growing distance. @throws when the time is up */
@@ -57,27 +68,29 @@ export function openBackend(shop: Shop, deadline: Deadline) {
   /** Undefined when the provider, or an operator for it, has said no as often as we ask. */
   async function create(reference: string, orderNow: () => object, doubled: boolean): Promise<Link | undefined> {
     let order = orderNow();
-    for (let refused = 0; refused < MOST_CREATES; ) {
-      const sent = Array.from({ length: doubled ? 2 : 1 }, () => ask('a create', () => shop.create(order)));
-      const { status, body } = (await Promise.all(sent)).at(-1)!;
-      const { code } = body as unknown as { code?: string };
-      if (status <= 202) {
+    for (let noes = 0; noes < MOST_CREATES; ) {
+      const answers = await askTwice(doubled, reference, 'a create', () => shop.create(order));
+      const heard = answers.filter(isOk);
+      for (const { status, body } of heard) {
         acksOf(reference).push({ verb: 'create', key: reference, status, providerLinkId: body.providerLinkId });
+      }
+      const odd = answers.find((answer) => !isOk(answer) && answer.status !== 422);
+      if (odd) throw new Error(told('a create', odd));
+      if (heard.length > 0) {
         const made = await until(reference, 'the link', (link) => link.url !== null || link.status === 'failed');
         if (made.status !== 'failed') return made;
         // A link was made, and closed by hand: a merchant takes another reference then.
         if (made.operations.some(({ error }) => error?.code === 'resolved_absent')) return undefined;
-        refused++;
-      } else if (code === 'provider_refused') {
-        refused++;
-      } else if (status === 422) {
-        // Nothing was made, or it would be the answer: by the time we were heard the expiry we asked for had passed.
-        inTime(`a create, answered ${code},`);
-        order = orderNow();
+        noes++;
+      } else if (answers.some((answer) => codeOf(answer) === 'provider_refused')) {
+        noes++;
       } else {
-        throw new Error(`create answered ${status}: ${JSON.stringify(body)}`);
+        // Nothing was made, or it would be the answer: by the time we were heard the expiry we asked for had passed.
+        inTime(`a create, answered ${answers.map(codeOf).join(' and ')},`);
+        order = orderNow();
       }
     }
+    refused.add(reference);
     return undefined;
   }
 
@@ -101,15 +114,13 @@ export function openBackend(shop: Shop, deadline: Deadline) {
     const what = `${verb} ${key}`;
     const operationIn = (link: Link) => link.operations.find(({ id }) => id === key);
     for (;;) {
-      const sent = Array.from({ length: doubled ? 2 : 1 }, () =>
-        ask(what, () => shop.order(reference, verb, request, key)),
-      );
-      const { status, body } = (await Promise.all(sent)).at(-1)!;
-      if (status <= 202) {
+      const answers = await askTwice(doubled, reference, what, () => shop.order(reference, verb, request, key));
+      for (const { status, body } of answers.filter(isOk)) {
         const { state } = body.operation ?? operationIn(body) ?? {};
         acksOf(reference).push({ verb, key, status, state });
       }
-      if (status === 400 || status === 404) throw new Error(`${what} answered ${status}: ${JSON.stringify(body)}`);
+      const odd = answers.find(({ status }) => status === 400 || status === 404);
+      if (odd) throw new Error(told(what, odd));
       const { body: link } = await get(reference);
       const known = operationIn(link);
       if (known) {
@@ -120,13 +131,29 @@ export function openBackend(shop: Shop, deadline: Deadline) {
       const refund = link.operations.find(({ kind, state }) => kind === 'refund' && state === 'succeeded');
       if (verb === 'mark-refunded' && refund) return refund; // The provider told of it before we did.
       // Not allowed now, perhaps because something else is still unknown.
-      inTime(`${what}, answered ${status} ${(body as unknown as { code?: string }).code},`);
+      inTime(`${what}, answered ${answers.map((answer) => `${answer.status} ${codeOf(answer)}`).join(' and ')},`);
       await pause(AGAIN_MS * 2);
     }
   }
 
-  return { acksOf, ask, get, until, create, order };
+  /** Whether its create was refused as often as we ask. */
+  const wasRefused = (reference: string): boolean => refused.has(reference);
+
+  /** What was answered and must not have been, also to an operator who went on all the same. */
+  const wrongOf = (reference: string): string | undefined => wrong.get(reference);
+
+  return { acksOf, wasRefused, wrongOf, ask, get, until, create, order };
 }
+
+/** Requests that come again under a key or a reference are equal to the first. */
+const CONFLICTS = ['idempotency_conflict', 'reference_conflict'];
+
+/** A fault of the gateway's, or a conflict that is none. */
+const isWrong = (answer: Answer<unknown>) =>
+  (answer.status >= 500 && answer.status !== 503) || CONFLICTS.includes(codeOf(answer) ?? '');
+const isOk = ({ status }: Answer<unknown>) => status <= 202;
+const codeOf = ({ body }: Answer<unknown>) => (body as { code?: string }).code;
+const told = (what: string, { status, body }: Answer<unknown>) => `${what} answered ${status}: ${JSON.stringify(body)}`;
 
 /** Nobody needs to wait for it; what is left is done by hand. */
 const isOver = (operation: LinkOperation) => isSettled(operation) || operation.error?.code === 'refund_manual';

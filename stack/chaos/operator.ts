@@ -114,7 +114,7 @@ export function startOperator(shop: Shop, backend: Backend, say: (line: string) 
   async function answer(reference: string, operation: string, outcome: string): Promise<void> {
     const request = { operation, outcome, reason: 'looked at the provider' };
     const key = `operator-${++orders}`;
-    await backend.ask(`an answer to ${key}`, () => shop.order(reference, 'resolve-unknown', request, key));
+    await backend.ask(reference, `an answer to ${key}`, () => shop.order(reference, 'resolve-unknown', request, key));
   }
 
   async function again({ reference, currency }: Link, { kind, amount }: LinkOperation): Promise<void> {
