@@ -142,9 +142,18 @@ async function story({ reference, walk }: LinkScript, { shop, backend, operator,
     ...(status === 200 ? { link } : {}),
     acks: backend.acksOf(reference),
     orphans: operator.orphans.get(reference) ?? [],
+    ...unmade(reference, { backend, operator }),
     accepted: accepted[told],
     trouble: troubles.get(reference) ?? backend.wrongOf(reference),
   };
+}
+
+function unmade(
+  reference: string,
+  { backend, operator }: Pick<Witnesses, 'backend' | 'operator'>,
+): Pick<Case, 'unmade'> {
+  if (operator.orphans.has(reference)) return { unmade: 'found absent' };
+  return backend.wasRefused(reference) ? { unmade: 'refused' } : {};
 }
 
 /** One after the other: without both there is nothing left to go wrong. */

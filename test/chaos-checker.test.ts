@@ -54,6 +54,19 @@ const story = (change: Partial<Case> = {}): Case => ({
 const refunded = (change: Partial<Link> = {}) =>
   link({ status: 'partially_refunded', refunded: 30, operations: [operation('refund', { amount: 30 })], ...change });
 
+/** A link that ended without money. */
+const over = (status: 'cancelled' | 'expired', change: Partial<Link> = {}): Partial<Case> => ({
+  ends: { status, exceptions: change.exceptions ?? [], captured: 0, refunded: 0 },
+  link: link({ status, authorized: 0, captured: 0, ...change }),
+  acks: [],
+});
+/** A link of a provider that takes payment after payment, paid once. */
+const paidAtBoomfi = (...operations: LinkOperation[]): Partial<Case> => ({
+  ends: { status: 'paid', exceptions: [], captured: 100, refunded: 0 },
+  link: link({ provider: 'boomfi', operations }),
+  acks: [],
+});
+
 const told = (change: Partial<Case>) => differencesOf(story(change)).map(({ kind, says }) => `${kind}: ${says}`);
 
 describe('the checker of a chaos run', () => {
@@ -214,9 +227,94 @@ describe('the checker of a chaos run', () => {
         link: link({ status: 'failed', providerLinkId: null, authorized: 0, captured: 0 }),
         entries: ledger(created),
         orphans: ['L1'],
+        unmade: 'found absent',
         acks: [],
       },
       ['other end: failed, and L1 of it can still be paid'],
+    ],
+    [
+      'a link that failed, though nobody but itself says why',
+      { link: link({ status: 'failed', providerLinkId: null, authorized: 0, captured: 0 }), entries: [], acks: [] },
+      ['other end: failed, though nobody found its create absent, nor was it refused for good'],
+    ],
+    [
+      'a void that never came to the provider',
+      {
+        ...over('cancelled', { authorized: 100 }),
+        entries: ledger(created, money('authorized', 100), { kind: 'cancelled' }),
+      },
+      ['ledger differs: held: ledger has 100, link says 0'],
+    ],
+    [
+      'the same, though a webhook told of the hold',
+      {
+        ...over('cancelled', { authorized: 100 }),
+        entries: ledger(created, money('authorized', 100), { kind: 'cancelled' }),
+        accepted: LATER,
+      },
+      ['ledger differs: held: ledger has 100, link says 0'],
+    ],
+    [
+      'a part that was captured, and the rest still held',
+      {
+        ends: { status: 'paid', exceptions: [], captured: 80, refunded: 0 },
+        link: link({ captured: 80 }),
+        entries: ledger(created, money('authorized', 100), money('captured', 80)),
+        acks: [],
+      },
+      ['ledger differs: held: ledger has 20, link says 0'],
+    ],
+    [
+      'a cancel that never came to the provider',
+      { ...over('cancelled'), entries: ledger(created) },
+      ['other end: cancelled, and L1 of it can still be paid'],
+    ],
+    [
+      'an end that never came',
+      { ...over('expired'), entries: ledger(created) },
+      ['other end: expired, and L1 of it can still be paid'],
+    ],
+    [
+      'a link that was opened again, ended again, and only the first end came to the provider',
+      {
+        ...over('expired', { operations: [operation('extend', { finishedAt: LATER })] }),
+        entries: ledger(created, { kind: 'expired', at: LATER }),
+      },
+      ['other end: expired, and L1 of it can still be paid'],
+    ],
+    [
+      'a paid link that takes another payment',
+      { ...paidAtBoomfi(operation('cancel', { actor: 'perdure' })), entries: ledger(created, money('captured', 100)) },
+      ['other end: paid, and L1 of it can still be paid'],
+    ],
+    [
+      'the same, of a link that was closed and opened again before it was paid',
+      {
+        ...paidAtBoomfi(operation('extend', { at: LATER })),
+        entries: ledger(created, { kind: 'cancelled', at: AT }, money('captured', 100, { at: LATER })),
+      },
+      ['other end: paid, and L1 of it can still be paid'],
+    ],
+    [
+      'two creates of one link that were lost',
+      {
+        link: link({ status: 'failed', providerLinkId: null, authorized: 0, captured: 0 }),
+        entries: ledger(
+          ...['L1', 'L2'].flatMap((id): Entry[] => [
+            { ...created, link: id },
+            { kind: 'expired', link: id },
+          ]),
+        ),
+        orphans: ['L1', 'L2'],
+        unmade: 'found absent',
+        acks: [],
+      },
+      ['double create: the provider made L1 and L2, and nobody has their address'],
+    ],
+    [
+      'one create that two callers are told to have made',
+      { acks: [1, 2].map(() => ({ verb: 'create', key: 'R', status: 201, providerLinkId: 'L1' })) },
+      ['double create: 2 calls were answered 201, as the one that made the link'],
     ],
   ])('reports %s', (_, change, differences) => {
     expect(told(change)).toEqual(differences);
@@ -232,7 +330,52 @@ describe('the checker of a chaos run', () => {
     ],
     [
       'a create that came to nothing',
-      { link: link({ status: 'failed', providerLinkId: null, authorized: 0, captured: 0 }), entries: [], acks: [] },
+      {
+        link: link({ status: 'failed', providerLinkId: null, authorized: 0, captured: 0 }),
+        entries: [],
+        unmade: 'refused',
+        acks: [],
+      },
+    ],
+    [
+      'a create that was lost and closed at the provider, and not made again',
+      {
+        link: link({ status: 'failed', providerLinkId: null, authorized: 0, captured: 0 }),
+        entries: ledger(created, { kind: 'expired' }),
+        orphans: ['L1'],
+        unmade: 'found absent',
+        acks: [],
+      },
+    ],
+    [
+      'a hold that was given back',
+      {
+        ...over('cancelled', { authorized: 100 }),
+        entries: ledger(created, money('authorized', 100), money('voided', 100), { kind: 'cancelled' }),
+      },
+    ],
+    [
+      'a hold that nobody has decided about',
+      {
+        ends: { status: 'authorized', exceptions: [], captured: 0, refunded: 0 },
+        link: link({ status: 'authorized', captured: 0 }),
+        entries: ledger(created, money('authorized', 100)),
+        acks: [],
+      },
+    ],
+    [
+      'an end that the link says nobody has confirmed',
+      { ...over('cancelled', { exceptions: ['cancel_unconfirmed'] }), entries: ledger(created) },
+    ],
+    [
+      'a paid link that was closed, opened again, paid, and closed again',
+      {
+        ...paidAtBoomfi(operation('extend')),
+        entries: ledger(created, { kind: 'cancelled', at: AT }, money('captured', 100), {
+          kind: 'cancelled',
+          at: LATER,
+        }),
+      },
     ],
     [
       'money given back by hand where no ledger shows it',

@@ -27,6 +27,8 @@ export interface Case {
   acks: readonly Ack[];
   /** Provider links of lost creates that the operator closed at the provider: nobody has their address. */
   orphans: readonly string[];
+  /** Why there need be no link: not the link's own word, but the operator's, or the backend's that asked for it. */
+  unmade?: 'found absent' | 'refused';
   /** The listener has answered 2xx to news of the link as it was at this instant (RFC 3339). */
   accepted?: string;
   /** What its walk could not do. */
@@ -64,6 +66,7 @@ export function differencesOf(story: Case): Difference[] {
     ...forgotten(acks, link),
     ...unsettled(link),
     ...otherEnd(story, link),
+    ...stillOpen(entries, link),
   ];
   return trouble === undefined ? found : [...found, { kind: 'not settled', says: trouble }];
 }
@@ -91,11 +94,26 @@ export function moneyIn(entries: readonly LedgerEntry[], currency: string): Mone
 }
 
 /** What must not have happened more often than somebody wanted it. */
-function twice({ link, entries, orphans, ends }: Case): Difference[] {
+function twice({ link, entries, acks, orphans, ends }: Case): Difference[] {
   const found: Difference[] = [];
   const made = new Set(of(entries, 'created').map((entry) => entry.link));
   for (const orphan of orphans) made.delete(orphan);
   if (made.size > 1) found.push({ kind: 'double create', says: `the provider made ${[...made].join(' and ')}` });
+  // Nothing is made anew where a create was lost, so a reference has one orphan at most.
+  const lost = orphans.filter((orphan) => orphan !== link?.providerLinkId);
+  if (lost.length > 1) {
+    found.push({
+      kind: 'double create',
+      says: `the provider made ${lost.join(' and ')}, and nobody has their address`,
+    });
+  }
+  const makers = acks.filter(({ verb, status }) => verb === 'create' && status === 201);
+  if (makers.length > 1) {
+    found.push({
+      kind: 'double create',
+      says: `${makers.length} calls were answered 201, as the one that made the link`,
+    });
+  }
   const captured = of(entries, 'captured');
   // Customers pay whole amounts, and once unless the walk says otherwise.
   const most = Math.max(ends.captured, link?.amount ?? 0);
@@ -142,6 +160,8 @@ function disagreements({ entries, accepted, orphans }: Case, link: Link): Differ
   const compare: [string, unknown, unknown][] = [
     ['authorized', ledger.authorized, link.authorized],
     ['captured', ledger.captured, link.captured],
+    // What is neither taken nor given back is money a customer misses.
+    ['held', ledger.held, link.status === 'authorized' ? ledger.held : 0],
     // Given back by hand, and no portal of the provider's shows it.
     ['refunded', ledger.refunded, link.refunded - byHand(link, ledger)],
     ['currency', money.some((entry) => entry.currency !== link.currency), false],
@@ -154,7 +174,8 @@ function disagreements({ entries, accepted, orphans }: Case, link: Link): Differ
   const differing = compare.filter(([, there, here]) => there !== here);
   return differing.map(([what, there, here]): Difference => {
     const says = `${what}: ledger has ${there}, link says ${here}`;
-    const lost = what in told && told[what as keyof Money] > Number(here);
+    // That a hold lives on is no news that was lost.
+    const lost = what !== 'held' && what in told && told[what as keyof Money] > Number(here);
     return lost
       ? { kind: 'acked but lost', says: `${says}, and a webhook about it was answered 2xx` }
       : { kind: 'ledger differs', says };
@@ -187,12 +208,11 @@ function unsettled(link: Link): Difference[] {
     .map(({ kind, id, state }) => ({ kind: 'not settled', says: `${kind} ${id} is ${state}` }));
 }
 
-/** Each link ends as its walk says, or could not be made: then nothing of it is left that takes money. */
-function otherEnd({ ends, entries }: Case, link: Link): Difference[] {
+/** Each link ends as its walk says, or could not be made. */
+function otherEnd({ ends, unmade }: Case, link: Link): Difference[] {
   if (link.status === 'failed') {
-    const open = payable(entries);
-    if (open.length === 0) return [];
-    return [{ kind: 'other end', says: `failed, and ${open.join(' and ')} of it can still be paid` }];
+    if (unmade) return [];
+    return [{ kind: 'other end', says: 'failed, though nobody found its create absent, nor was it refused for good' }];
   }
   const { status, exceptions, captured, refunded } = link;
   const seen = { status, exceptions, captured, refunded };
@@ -204,12 +224,32 @@ function otherEnd({ ends, entries }: Case, link: Link): Difference[] {
     }));
 }
 
-/** Provider links that were made and never closed. */
-export function payable(entries: readonly LedgerEntry[]): string[] {
+const OVER = ['failed', 'cancelled', 'expired'];
+const UNCONFIRMED = ['cancel_unconfirmed', 'expired_unconfirmed'];
+/** Its links take one payment after another until they are disabled, so the engine disables what is paid. */
+const REUSABLE = 'boomfi';
+
+/** Of what is over nothing takes money any more, unless the link itself says that it may. */
+function stillOpen(entries: readonly LedgerEntry[], link: Link): Difference[] {
+  const { status, exceptions, provider, captured } = link;
+  const over = OVER.includes(status) || (provider === REUSABLE && captured > 0);
+  if (!over || exceptions.some((exception) => UNCONFIRMED.includes(exception))) return [];
+  const open = payable(entries, link);
+  if (open.length === 0) return [];
+  return [{ kind: 'other end', says: `${status}, and ${open.join(' and ')} of it can still be paid` }];
+}
+
+/** Provider links that were made and not closed, or not since they were opened again: the ledger has no word for that. */
+export function payable(entries: readonly LedgerEntry[], link?: Link): string[] {
+  const reopened = link?.operations.findLast(({ kind, state }) => kind === 'extend' && state === 'succeeded');
+  const since = reopened?.finishedAt ?? reopened?.at ?? '';
   const closed = new Set(
-    entries.filter(({ kind }) => kind === 'cancelled' || kind === 'expired').map(({ link }) => link),
+    entries
+      .filter(({ kind }) => kind === 'cancelled' || kind === 'expired')
+      .filter((entry) => entry.link !== link?.providerLinkId || entry.at > since)
+      .map((entry) => entry.link),
   );
-  return [...new Set(of(entries, 'created').map(({ link }) => link))].filter((link) => !closed.has(link));
+  return [...new Set(of(entries, 'created').map((entry) => entry.link))].filter((id) => !closed.has(id));
 }
 
 const of = (entries: readonly LedgerEntry[], kind: string) => entries.filter((entry) => entry.kind === kind);

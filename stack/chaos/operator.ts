@@ -12,7 +12,10 @@ import { BLIND } from './script.ts';
 export interface Operator {
   /** What was done, and how often. */
   deeds: ReadonlyMap<string, number>;
-  /** Provider links of creates that were found to be lost: nobody has their address, and they are closed. */
+  /**
+   * By the reference of every create that was found absent: the provider links it had made all the same. Nobody has
+   * their address, and they are closed.
+   */
   orphans: ReadonlyMap<string, readonly string[]>;
   /** Resolves when what is under way is done. */
   stop(): Promise<void>;
@@ -87,7 +90,7 @@ export function startOperator(shop: Shop, backend: Backend, say: (line: string) 
         return payable(entries).length > 0 && (await adoptable(link));
       default:
         // A link may be closed, and its hold not given back.
-        return payable(entries).length === 0 && money.held === 0;
+        return payable(entries, link).length === 0 && money.held === 0;
     }
   }
 

@@ -68,6 +68,12 @@ export async function report({
       ]),
   );
 
+  const unmade = cases.flatMap((story) => story.unmade ?? []);
+  if (unmade.length > 0) {
+    const reasons = [...groups(unmade, (why) => why)].map(([why, same]) => [why, same.length] as const);
+    console.log(`Not made: ${counts(reasons)}`);
+  }
+
   const judged = cases.map((story) => ({ story, differences: differencesOf(story) }));
   const differing = judged.filter(({ differences }) => differences.length > 0);
   for (const { story, differences } of differing) show(story, differences, await timelineOf(story.reference));
