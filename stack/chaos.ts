@@ -3,8 +3,8 @@
  * they can, webhooks are lost, repeated and late, workers are killed, and Temporal and the gateway are restarted. When
  * the faults are over everything must come to rest within a minute, and agree with the providers' ledgers.
  *
- * The same seed gives the same script. Exits 0 only if no link differs. `--plant double-capture` falsifies the ledger
- * the checker is given, so that the run must fail.
+ * The same seed gives the same script. Exits 0 only if no link differs. `--plant double-capture` and
+ * `--plant lost-cancel` falsify the ledger the checker is given, so that the run must fail.
  */
 import { parseArgs } from 'node:util';
 import type { Tally } from '../sandbox/webhooks.ts';
@@ -12,11 +12,12 @@ import { type Deadline, openBackend } from './chaos/backend.ts';
 import { type Case, differencesOf } from './chaos/checker.ts';
 import { live } from './chaos/life.ts';
 import { type Operator, startOperator } from './chaos/operator.ts';
+import { PLANTS } from './chaos/plants.ts';
 import { type Fired, report } from './chaos/report.ts';
 import { type LinkScript, type Script, scriptOf } from './chaos/script.ts';
 import { openSite, type Site } from './chaos/site.ts';
 import { settlesWithinMs, timingFor } from './chaos/timing.ts';
-import { type LedgerEntry, openShop, pause, type Shop } from './shop.ts';
+import { openShop, pause, type Shop } from './shop.ts';
 import { shutdown } from './shutdown.ts';
 
 /** An answer to GET may take its time; one that never comes ends the run. */
@@ -30,15 +31,14 @@ const LIVES_AT_ONCE = 80;
 const LOOKS_AT_ONCE = 16;
 /** How many times as long as planned faults may last. */
 const LONGER = 4;
-const PLANTS = ['double-capture'];
 
 async function main(): Promise<void> {
   const options = { links: { type: 'string' }, seed: { type: 'string' }, plant: { type: 'string' } } as const;
   const { values } = parseArgs({ options });
   const count = wholeNumber('--links', values.links ?? '60', 1, 100_000);
   const seed = wholeNumber('--seed', values.seed ?? String(Math.floor(Math.random() * 2 ** 31)), 0, 2 ** 31 - 1);
-  if (values.plant !== undefined && !PLANTS.includes(values.plant)) {
-    throw new Error(`--plant takes ${PLANTS.join(' or ')}, not "${values.plant}"`);
+  if (values.plant !== undefined && !Object.hasOwn(PLANTS, values.plant)) {
+    throw new Error(`--plant takes ${Object.keys(PLANTS).join(' or ')}, not "${values.plant}"`);
   }
   // Interrupted before the verdict is no success.
   process.exitCode = 130;
@@ -108,7 +108,7 @@ async function run(site: Site, script: Script, plant: string | undefined): Promi
     deadline.at = Date.now() + JUDGING_MS;
 
     const cases = await inTurns(script.links, LOOKS_AT_ONCE, storyOf);
-    if (plant) planted(cases);
+    if (plant) PLANTS[plant]!(cases);
     const webhooks: Record<string, number> = {};
     for (const provider of providers) {
       const { attempts } = await shop.control<Tally>('GET', `/${provider}/deliveries`);
@@ -200,16 +200,6 @@ async function inTurns<T, R>(items: readonly T[], atOnce: number, work: (item: T
   };
   await Promise.all(Array.from({ length: atOnce }, some));
   return done;
-}
-
-/** A capture that nobody made, told to the checker alone. */
-function planted(cases: Case[]): void {
-  const index = cases.findIndex(({ entries }) => entries.some(({ kind }) => kind === 'captured'));
-  const story = cases[index];
-  const capture = story?.entries.find(({ kind }) => kind === 'captured');
-  if (!story || !capture) throw new Error('no link was captured, so there is nothing to plant');
-  const twice: LedgerEntry = { ...capture, seq: capture.seq + 1_000_000 };
-  cases[index] = { ...story, entries: [...story.entries, twice] };
 }
 
 function wholeNumber(option: string, text: string, least: number, most: number): number {

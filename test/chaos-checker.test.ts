@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { openBackend } from '../stack/chaos/backend.ts';
 import { type Case, differencesOf, moneyIn } from '../stack/chaos/checker.ts';
+import { PLANTS } from '../stack/chaos/plants.ts';
 import { scriptOf } from '../stack/chaos/script.ts';
 import type { LedgerEntry, Shop } from '../stack/shop.ts';
 import type { Link, LinkOperation } from '../workflows/link.ts';
@@ -413,6 +414,28 @@ describe('the checker of a chaos run', () => {
       money('captured', 9, { payment: 'P3', currency: 'USD' }),
     );
     expect(moneyIn(entries, 'AED')).toEqual({ authorized: 150, captured: 50, refunded: 0, held: 0 });
+  });
+});
+
+describe('what --plant falsifies', () => {
+  const stories = () => [
+    story(),
+    story({ ...over('cancelled', { exceptions: ['cancel_unconfirmed'] }), entries: ledger(created) }),
+    story({
+      ...over('cancelled', { authorized: 100 }),
+      entries: ledger(created, money('authorized', 100), money('voided', 100), { kind: 'cancelled' }),
+    }),
+  ];
+
+  it.each(Object.entries(PLANTS))('%s makes one link differ', (_, plant) => {
+    const cases = stories();
+    expect(cases.flatMap(differencesOf)).toEqual([]);
+    plant(cases);
+    expect(cases.filter((one) => differencesOf(one).length > 0)).toHaveLength(1);
+  });
+
+  it.each(Object.entries(PLANTS))('%s says so where no link is fit for it', (_, plant) => {
+    expect(() => plant([])).toThrow('no link of this run is fit');
   });
 });
 

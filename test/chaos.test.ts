@@ -56,7 +56,7 @@ describe('npm run chaos', () => {
   });
 
   it.concurrent.each([
-    [['--plant', 'gold'], '--plant takes double-capture, not "gold"'],
+    [['--plant', 'gold'], '--plant takes double-capture or lost-cancel, not "gold"'],
     [['--links', '0'], '--links takes a whole number from 1 to 100000, not "0"'],
     [['--seed', 'x'], '--seed takes a whole number from 0 to 2147483647, not "x"'],
   ])('%j is refused', async (args, told) => {
