@@ -1,13 +1,14 @@
 import { type Client, WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client';
 import type { UpdateDefinition } from '@temporalio/common';
 import { ApplicationFailure } from '@temporalio/common';
-import { isSettled, type Link, type LinkOperation, type OperationKind } from '../workflows/link.ts';
+import { isSettled, type Link, type OperationKind } from '../workflows/link.ts';
 import type { Command, CommandOutcome, Refusal } from '../workflows/messages.ts';
-import { workflowIdOf } from '../workflows/messages.ts';
+import { fingerprint, workflowIdOf } from '../workflows/messages.ts';
 import {
   AmountOutOfRange,
   IdempotencyConflict,
   NotAllowed,
+  NotFound,
   NotSupported,
   OrderAlreadyPaid,
   type PaymentLinkError,
@@ -15,7 +16,7 @@ import {
   refusedBy,
   Unavailable,
 } from './errors.ts';
-import { type Patience, patiently } from './reach.ts';
+import { type Patience, patiently, within } from './reach.ts';
 import { readLink } from './runs.ts';
 
 export interface Order<C extends Command> {
@@ -37,7 +38,21 @@ const ASKS = 3;
  * answer; one that was refused or failed is thrown.
  */
 export async function command<C extends Command>(order: Order<C>): Promise<CommandOutcome> {
-  const outcome = await answerTo(order);
+  return unlessRefused(await answerTo(order));
+}
+
+/** What became of a command that was given before; undefined when no link knows it. Failures as of {@link command}. */
+export async function commandBefore<C extends Command>(order: Order<C>): Promise<CommandOutcome | undefined> {
+  const limits = { deadline: Date.now() + READ_MS };
+  const link = await readLink(order.client, order.reference, limits).catch((error: unknown) => {
+    if (error instanceof NotFound) return undefined;
+    throw error;
+  });
+  const outcome = link && (await knownBy(link, order));
+  return outcome && unlessRefused(outcome);
+}
+
+function unlessRefused(outcome: CommandOutcome): CommandOutcome {
   const refusal = refusalOf(outcome);
   if (refusal) throw refusal;
   return outcome;
@@ -58,10 +73,12 @@ async function answerTo<C extends Command>(order: Order<C>): Promise<CommandOutc
       );
       if ('answer' in result && isSettled(result.answer.operation)) return result.answer;
       // The answer to a repeated key is the one it got first: what became of it meanwhile stands in the link.
-      const link =
-        'seen' in result ? result.seen : await readLink(client, reference, { deadline: Date.now() + READ_MS });
-      const operation = operationIn(link, order) ?? ('answer' in result ? result.answer.operation : undefined);
-      if (operation) return { link, operation };
+      if ('answer' in result) {
+        const link = await readLink(client, reference, { deadline: Date.now() + READ_MS });
+        return { link, operation: operationIn(link, command.id) ?? result.answer.operation };
+      }
+      const known = await knownBy(result.seen, order);
+      if (known) return known;
       throw new Unavailable('the link did not accept the command in time; the same command with the same key is safe');
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) return answerOfClosed(order);
@@ -79,21 +96,24 @@ async function answerTo<C extends Command>(order: Order<C>): Promise<CommandOutc
 async function answerOfClosed<C extends Command>(order: Order<C>): Promise<CommandOutcome> {
   const { client, reference, kind } = order;
   const link = await readLink(client, reference, { deadline: Date.now() + READ_MS });
-  const operation = operationIn(link, order);
-  if (operation) return { link, operation };
+  const known = await knownBy(link, order);
+  if (known) return known;
   throw new NotAllowed(`the link ${reference} is closed (${link.status}): ${kind} is not possible any more`, []);
 }
 
-function operationIn<C extends Command>(link: Link, { kind, command }: Order<C>): LinkOperation | undefined {
-  const operation = link.operations.find((candidate) => candidate.id === command.id);
+/** @throws IdempotencyConflict when the link knows the key of another command or body */
+async function knownBy<C extends Command>(link: Link, order: Order<C>): Promise<CommandOutcome | undefined> {
+  const { client, reference, command } = order;
+  const operation = operationIn(link, command.id);
   if (!operation) return undefined;
-  const { amount } = command as { amount?: number };
-  const another = operation.kind !== kind || (amount !== undefined && operation.amount !== amount);
-  if (another) {
-    throw new IdempotencyConflict(`the idempotency key ${command.id} was already used for ${operation.kind}`);
-  }
-  return operation;
+  const handle = client.workflow.getHandle(workflowIdOf(reference));
+  const limits = { deadline: Date.now() + READ_MS };
+  const used = await within(client, limits, () => handle.query(fingerprint, command.id));
+  if (used === command.fingerprint) return { link, operation };
+  throw new IdempotencyConflict(`${command.id} was used before for another ${operation.kind} request`);
 }
+
+const operationIn = (link: Link, id: string) => link.operations.find((operation) => operation.id === id);
 
 /** Refused when its turn came (by our own rules or by the provider), or given up: nothing happened. */
 function refusalOf({ link, operation }: CommandOutcome): PaymentLinkError | undefined {

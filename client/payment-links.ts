@@ -43,7 +43,7 @@ import {
   resyncRequest,
 } from '../workflows/schema.ts';
 import type { Timing } from '../workflows/state.ts';
-import { command } from './commands.ts';
+import { command, commandBefore } from './commands.ts';
 import { type Created, createLink } from './create.ts';
 import { type FieldError, InvalidRequest, NotFound, Timeout, Unavailable } from './errors.ts';
 import { type LinkPage, type ListQuery, listLinks, openLinks } from './list.ts';
@@ -195,10 +195,14 @@ export class PaymentLinks {
   async extend(reference: string, request: ExtendRequest, options?: CommandOptions): Promise<CommandOutcome> {
     const body = parse(extendRequest, request);
     const expiresAt = Date.parse(body.expiresAt);
-    const problems = problemsOf({ expiresAt }, Date.now());
-    if (problems.length > 0) throw new InvalidRequest(422, problems);
     const order = { ...this.order(reference, 'extend', body, options), update: extend };
-    return command({ ...order, command: { ...order.command, expiresAt } });
+    const wanted = { ...order, command: { ...order.command, expiresAt } };
+    const problems = problemsOf({ expiresAt }, Date.now());
+    if (problems.length === 0) return command(wanted);
+    // Asked again with its key it has the answer it had before its own instant passed.
+    const before = options?.idempotencyKey ? await commandBefore(wanted) : undefined;
+    if (!before) throw new InvalidRequest(422, problems);
+    return before;
   }
 
   /** Vouches for a payment the provider cannot tell of. NotAllowed where it can be asked. */

@@ -1,3 +1,4 @@
+import { WorkflowUpdateFailedError } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import {
   AmountOutOfRange,
@@ -11,7 +12,8 @@ import {
 import type { ListQuery } from '../client/list.ts';
 import { PaymentLinks } from '../client/payment-links.ts';
 import { pause } from '../client/reach.ts';
-import { workflowIdOf } from '../workflows/messages.ts';
+import { fingerprint } from '../client/requests.ts';
+import { extend, workflowIdOf } from '../workflows/messages.ts';
 import type { CreateRequest } from '../workflows/schema.ts';
 import { ACCOUNT, type LinkStack, startLinkStack } from './link-stack.ts';
 
@@ -172,6 +174,45 @@ describe('commands', () => {
     expect((await links.cancel(reference, {}, { idempotencyKey: 'c' })).operation).toEqual(operation);
     await expect(links.cancel(reference)).rejects.toMatchObject({ code: 'not_allowed', allowed: [] });
     await expect(links.resync(reference, {}, { idempotencyKey: 'c' })).rejects.toThrow(IdempotencyConflict);
+  });
+
+  it('refuses a key that was used with another body, also when the link is over', async () => {
+    const reference = await open({ policies: { graceSeconds: 0 } });
+    const key = (idempotencyKey: string) => ({ idempotencyKey });
+    const { operation } = await links.resync(reference, {}, key('s'));
+    await links.cancel(reference, { reason: 'sold out' }, key('c'));
+    await over(reference);
+    expect((await links.resync(reference, {}, key('s'))).operation).toEqual(operation);
+    const others = [
+      () => links.resync(reference, { accept: true }, key('s')),
+      () => links.cancel(reference, {}, key('c')),
+    ];
+    for (const other of others) await expect(other()).rejects.toThrow(IdempotencyConflict);
+  });
+
+  it('answers a known key of an extension although its instant has passed meanwhile', async () => {
+    stack.provider.offer(`INV:${count + 1}`, { extend: true });
+    const reference = await open();
+    const at = Date.now() + 3_000;
+    const body = { expiresAt: new Date(at).toISOString() };
+    const [first, again] = [{ idempotencyKey: 'e' }, { idempotencyKey: 'unused' }];
+    const { operation } = await links.extend(reference, body, first);
+    expect(operation).toMatchObject({ kind: 'extend', state: 'succeeded' });
+    await pause(at + 100 - Date.now());
+    expect((await links.extend(reference, body, first)).operation).toEqual(operation);
+    // By another way, the run itself knows it as well.
+    const typed = { id: 'e', fingerprint: fingerprint('extend', body), actor: 'local', expiresAt: at };
+    const told = await runOf(reference).executeUpdate(extend, { args: [typed] });
+    expect(told.operation).toEqual(operation);
+
+    const past = { status: 422, errors: [{ pointer: '/expiresAt' }] };
+    await expect(links.extend(reference, body)).rejects.toMatchObject(past);
+    await expect(links.extend(reference, body, again)).rejects.toMatchObject(past);
+    await expect(links.extend('nobody', body, again)).rejects.toMatchObject(past);
+    const other = { expiresAt: new Date(at - 1).toISOString() };
+    await expect(links.extend(reference, other, first)).rejects.toThrow(IdempotencyConflict);
+    const unknown = runOf(reference).executeUpdate(extend, { args: [{ ...typed, id: 'unused' }] });
+    await expect(unknown).rejects.toThrow(WorkflowUpdateFailedError);
   });
 
   it('answers a known key after the run continued as new', async () => {

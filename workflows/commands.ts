@@ -28,6 +28,9 @@ export function listen(run: Run): void {
     description: 'What a read of the provider needs',
   });
   setHandler(messages.timeline, () => run.state.timeline, { description: 'What happened, oldest first' });
+  setHandler(messages.fingerprint, (id) => run.operation(id)?.fingerprint, {
+    description: 'What an idempotency key was used with',
+  });
   setHandler(
     messages.observed,
     (hint) => {
@@ -189,15 +192,12 @@ function check(run: Run, action: Action, command: Command, force = false): 'know
 }
 
 /** The client checks all this; in the Temporal UI a command is typed by hand. */
-function checkForm(run: Run, command: Partial<MoneyCommand & ExtendCommand> | undefined): void {
-  const { id, actor, amount, expiresAt } = command ?? {};
+function checkForm(run: Run, command: Partial<MoneyCommand> | undefined): void {
+  const { id, actor, amount } = command ?? {};
   const isText = (value: unknown) => typeof value === 'string' && value !== '';
   if (!isText(id) || !isText(actor)) throw notAllowed(run, 'a command needs the texts id and actor');
   if (amount !== undefined && !(Number.isSafeInteger(amount) && amount > 0)) {
     throw refusal({ code: 'amount_out_of_range', message: 'amount must be an integer of minor units, above 0' });
-  }
-  if (expiresAt !== undefined && !(Number.isSafeInteger(expiresAt) && expiresAt > Date.now())) {
-    throw notAllowed(run, 'expiresAt must be a later instant in epoch milliseconds');
   }
 }
 
@@ -227,6 +227,13 @@ function checkMoney(run: Run, kind: 'capture' | 'refund', command: MoneyCommand)
 }
 
 function checkExtend(run: Run, command: ExtendCommand): void {
+  checkForm(run, command);
+  // Asked again after its own instant has passed, it is still what was done.
+  if (run.operation(command.id) && check(run, 'extend', command) === 'known') return;
+  const { expiresAt } = command;
+  if (!Number.isSafeInteger(expiresAt) || expiresAt <= Date.now()) {
+    throw notAllowed(run, 'expiresAt must be a later instant in epoch milliseconds');
+  }
   if (run.created && !extendable(run.matter)) {
     throw notAllowed(run, `${run.created.provider} fixes the expiry when the link is made; make a new link instead`);
   }

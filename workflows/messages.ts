@@ -139,6 +139,8 @@ export const facts = defineQuery<Facts>('facts');
 /** What a read of the provider needs; without `created` the provider never made the link. */
 export const handle = defineQuery<Pick<LinkHandle, 'terms'> & Partial<LinkHandle>>('handle');
 export const timeline = defineQuery<TimelineItem[]>('timeline');
+/** The hash an idempotency key was used with: of a run that is over it tells a repeat from another body. */
+export const fingerprint = defineQuery<string | undefined, [id: string]>('fingerprint');
 
 export const create = defineUpdate<CreateOutcome, [CreateCall]>('create');
 export const capture = defineUpdate<CommandOutcome, [MoneyCommand]>('capture');

@@ -115,6 +115,28 @@ export const CLIENT: readonly Protection[] = [
     test: inParts('payment-links', 'refuses a key that was used for something else'),
   },
   {
+    rule: 'the key of a command is of that command only also when the link is over',
+    off: [
+      {
+        file: 'client/commands.ts',
+        from: 'if (used === command.fingerprint) return',
+        to: 'if (used !== undefined) return',
+      },
+    ],
+    test: inParts('payment-links', 'refuses a key that was used with another body, also when the link is over'),
+  },
+  {
+    rule: 'an extension that comes again is known, whatever the clock says by then',
+    off: [
+      {
+        file: 'client/payment-links.ts',
+        from: 'const before = options?.idempotencyKey ?',
+        to: 'const before = options?.idempotencyKey === reference ?',
+      },
+    ],
+    test: inParts('payment-links', 'answers a known key of an extension although its instant has passed meanwhile'),
+  },
+  {
     rule: 'a refund is of no more than was captured',
     off: [{ file: COMMANDS, from: 'if ((amount ?? movable) > movable || movable === 0) {', to: 'if (movable < 0) {' }],
     test: inParts('payment-links', 'refuses a refund of %s and writes no history', 'more than was captured'),
