@@ -80,6 +80,7 @@ export class IdempotencyConflict extends PaymentLinkError {
 /** More than can be captured or refunded, or in another currency than the link's. */
 export class AmountOutOfRange extends PaymentLinkError {
   readonly code = 'amount_out_of_range';
+  readonly errors: FieldError[] = [{ pointer: '/amount', message: this.message }];
 }
 
 /** The link's provider cannot do this, such as a partial capture where only the whole can be captured. */

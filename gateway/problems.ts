@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import {
+  AmountOutOfRange,
   IdempotencyConflict,
   InvalidRequest,
   NotAllowed,
@@ -87,7 +88,8 @@ export function problemOf(error: unknown): Problem | undefined {
     return new Problem(422, code, message, { provider: { code: error.providerCode, message: error.providerMessage } });
   }
   if (error instanceof Unavailable) return unavailable(message);
-  // amount_out_of_range and not_supported: a value of the body, refused.
+  if (error instanceof AmountOutOfRange) return new Problem(422, code, message, { errors: error.errors });
+  // not_supported: what the provider cannot do with this link, whatever the body says.
   return new Problem(422, code, message);
 }
 

@@ -115,7 +115,12 @@ describe('commands', () => {
   const refusals: [Error, number, string, object][] = [
     [new NotAllowed('not now', ['cancel']), 409, 'not_allowed', { allowed: ['cancel'] }],
     [new IdempotencyConflict('used'), 409, 'idempotency_conflict', {}],
-    [new AmountOutOfRange('at most 5'), 422, 'amount_out_of_range', { detail: 'at most 5' }],
+    [
+      new AmountOutOfRange('at most 5'),
+      422,
+      'amount_out_of_range',
+      { detail: 'at most 5', errors: [{ pointer: '/amount', message: 'at most 5' }] },
+    ],
     [new NotSupported('only the whole'), 422, 'not_supported', {}],
     [new ProviderRefused('too_late', 'no'), 422, 'provider_refused', { provider: { code: 'too_late', message: 'no' } }],
     [new ProviderRefused('provider_unavailable', 'no connection'), 503, 'unavailable', { detail: 'no connection' }],

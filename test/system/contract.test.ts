@@ -133,7 +133,8 @@ describe('commands', () => {
     const link = await paidLink('over');
     const before = await eventsAtRest(link.reference);
     const answer = await shop.order(link.reference, 'refund', { amount: AED(10_051) });
-    expect(answer).toMatchObject({ status: 422, body: { code: 'amount_out_of_range' } });
+    const errors = [{ pointer: '/amount' }];
+    expect(answer).toMatchObject({ status: 422, body: { code: 'amount_out_of_range', errors } });
     expect(await events(link.reference)).toBe(before);
   });
 
