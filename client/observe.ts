@@ -34,6 +34,9 @@ const DEADLINE_MS = 2_000;
 const BUCKET_MS = 10 * 60_000;
 const NOT_FOUND = 5;
 
+/** Within one bucket the server knows repeats. */
+export const bucketOf = (at: number): number => Math.floor(at / BUCKET_MS);
+
 /**
  * Tells the link that a webhook named it. `unmatched`: no open link of the account is meant, and none that knows this
  * news.
@@ -65,7 +68,7 @@ export interface Delivery {
 }
 
 const requestIdOf = (account: string, at: number, evidence: string) =>
-  sha256(`${account}\n${Math.floor(at / BUCKET_MS)}\n${evidence}`);
+  sha256(`${account}\n${bucketOf(at)}\n${evidence}`);
 
 /** Delivers a hint that was kept: equal to the first try for the server. */
 export function redeliver(client: Client, hint: Hint, limits: Limits): Promise<'accepted' | 'unmatched'> {

@@ -52,7 +52,7 @@ export function createWebhooks(options: WebhookOptions): Hono<AppEnv> {
     const { ids, facts } = news;
     const named = validReference(news.reference) ?? addressed;
     const bytes = news.signed ?? body;
-    const turn = turnOf(`${account.name} ${reference ?? ids[0]}`, bytes);
+    const turn = turnOf(`${account.name} ${reference ?? ids[0]}`, bytes, at);
     const told = { account: account.name, reference, named, ids, body: bytes, turn, at, signed, facts };
     const outcome = await inTime(handOver(told, account.shared ?? false));
     if (outcome === 'accepted') return c.body(null, 200);

@@ -1,6 +1,7 @@
 /** Replays, wrong clocks and odd bodies, all of them signed, at the webhook listener; and what its log tells of them. */
 import { createHmac } from 'node:crypto';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { hintOf } from '../client/observe.ts';
 import { attackedListener, NAMES, TOKEN_KEY } from './attack-scene.ts';
 import { bodyOf, IDS, rsaKey, signedBy } from './attackers.ts';
 import { memoryLog, send, start } from './listeners.ts';
@@ -62,6 +63,24 @@ describe('row 29, row 30: time', () => {
       expect((await news('paymob', body)).status).toBe(200);
     }
     expect(new Set(heard().map(({ body }) => Buffer.from(body).toString('hex'))).size).toBe(1);
+  });
+
+  it('old news replayed in turns is heard some twenty times in ten minutes', async () => {
+    const tenMinutes = 600_000;
+    vi.useFakeTimers({ toFake: ['Date'], now: Math.floor(Date.now() / tenMinutes) * tenMinutes });
+    const say = async (note: string) => {
+      const body = JSON.stringify({ ...bodyOf('katu9', 'INV/2026/0029'), note });
+      expect((await news('katu9', body)).status).toBe(200);
+    };
+    // The server drops what it knows by its request id.
+    const events = () => new Set(heard().map((one) => hintOf(one).requestId)).size;
+    for (let time = 0; time < 30; time++) for (const note of ['A', 'B']) await say(note);
+    expect(events()).toBe(22);
+    for (const note of ['C', 'A', 'C']) await say(note);
+    expect(events(), 'what was not said yet is news all the same').toBe(23);
+    vi.setSystemTime(Date.now() + tenMinutes);
+    for (const note of ['A', 'B', 'A']) await say(note);
+    expect(events()).toBe(26);
   });
 });
 

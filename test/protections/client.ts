@@ -16,8 +16,13 @@ export const CLIENT: readonly Protection[] = [
   },
   {
     rule: 'news that is back after other news is no repeat',
-    off: [{ file: 'gateway/turns.ts', from: 'before.turn : before.turn + 1', to: 'before.turn : before.turn' }],
+    off: [{ file: 'gateway/turns.ts', from: 'Math.min(before.turn + 1, ', to: 'Math.min(before.turn, ' }],
     test: inParts('webhook-listener', 'what was said before something else, and is said again, is heard again'),
+  },
+  {
+    rule: 'old news replayed in turns is news no more than twenty times in ten minutes',
+    off: [{ file: 'gateway/turns.ts', from: 'Math.min(before.turn + 1, since + MOST_TURNS)', to: 'before.turn + 1' }],
+    test: heldBy('pure', 'attack-news', 'old news replayed in turns is heard some twenty times in ten minutes'),
   },
   {
     rule: 'news of one account is not told to a link of another',
