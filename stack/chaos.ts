@@ -1,7 +1,8 @@
 /**
  * `npm run chaos -- --links N --seed S`: links of every account live the demo's walks while providers fail in every way
  * they can, webhooks are lost, repeated and late, workers are killed, and Temporal and the gateway are restarted. When
- * the faults are over everything must come to rest within a minute, and agree with the providers' ledgers.
+ * the faults are over everything must come to rest within a minute (`settlesWithinMs`: longer with more than a thousand
+ * links), and agree with the providers' ledgers.
  *
  * The same seed gives the same script. Exits 0 only if no link differs. `--plant double-capture` and
  * `--plant lost-cancel` falsify the ledger the checker is given, so that the run must fail.

@@ -39,6 +39,13 @@ describe('README.md', () => {
     expect(all(readme, variable).sort()).toEqual(all(sources.join('\n'), variable).sort());
   });
 
+  it('explains a variable once', () => {
+    const rows = readme.split('\n').filter((line) => line.startsWith('| `'));
+    const named = rows.flatMap((row) => row.split('|')[1]?.match(/\b(?:PERDURE|TEMPORAL)_[A-Z_]*[A-Z]\b/g) ?? []);
+    expect(named.length).toBeGreaterThan(0);
+    expect(named).toEqual([...new Set(named)]);
+  });
+
   it('lists every status and exception', () => {
     const words = all(readme, /`([a-z_ ]+)`/g).flatMap((text) => text.split(' '));
     expect([...STATUSES, ...EXCEPTIONS].filter((word) => !words.includes(word))).toEqual([]);
