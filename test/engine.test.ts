@@ -1,79 +1,29 @@
 /** What a running link does not do: believe too easily, act twice, or act on what it knew a moment ago. */
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { type News, PaymentLinks } from '../client/index.ts';
+import { describe, expect, it } from 'vitest';
 import { pause } from '../stack/shop.ts';
-import type { Facts } from '../workflows/facts.ts';
-import type { LinkOperation } from '../workflows/link.ts';
 import { type Hint, observed, workflowIdOf } from '../workflows/messages.ts';
-import type { CreateRequest } from '../workflows/schema.ts';
-import type { Timing } from '../workflows/state.ts';
-import { ACCOUNT, type LinkStack, startLinkStack } from './link-stack.ts';
+import { aed, key, news, openEngine, saying, seen } from './engine-bench.ts';
 
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 120_000 });
-
-let stack: LinkStack;
-let links: PaymentLinks;
-beforeAll(async () => {
-  stack = await startLinkStack();
-  links = linksWith({ hintSpacingMs: 50 });
-  await stack.startWorkers();
-});
-afterAll(() => stack?.stop());
-
-const linksWith = (timing: Partial<Timing>) => new PaymentLinks(stack.client, { timing });
-const aed = (minor: number) => ({ minor, currency: 'AED' });
-let count = 0;
-const fresh = () => `ENG:${++count}`;
-async function open(more: Partial<CreateRequest> = {}, by = links): Promise<string> {
-  const reference = more.reference ?? fresh();
-  await by.create({ account: ACCOUNT, reference, amount: aed(1050), ...more });
-  return reference;
-}
-async function paid(by = links): Promise<string> {
-  const reference = await open({}, by);
-  stack.provider.pay(reference, 1050);
-  await by.resync(reference);
-  return reference;
-}
-const seen = <T>(look: () => T | Promise<T>, holds: (value: Awaited<T>) => boolean) =>
-  vi.waitFor(async () => {
-    const value = await look();
-    expect(holds(value), JSON.stringify(value)).toBe(true);
-    return value;
-  }, 20_000);
-const operation = async (reference: string, id: string): Promise<LinkOperation | undefined> =>
-  (await links.get(reference)).operations.find((op) => op.id === id);
-const writesOf = (reference: string) => stack.provider.writes.filter((write) => write.endsWith(` ${reference}`));
-const key = (idempotencyKey: string) => ({ idempotencyKey });
-
-let told = 0;
-/** News as the gateway passes it on; no two are alike. */
-const news = (reference: string, more: Partial<News> = {}): News => ({
-  ...{ account: ACCOUNT, reference, named: reference, ids: [], at: Date.now(), signed: true },
-  body: new TextEncoder().encode(`news ${++told}`),
-  ...more,
-});
-const saying = (payment: string, captured: number): Facts => ({
-  payments: { [payment]: { AED: { authorized: captured, captured, refunded: 0, voided: 0, seenAt: Date.now() } } },
-});
+const engine = openEngine();
+const { linksWith, fresh, open, paid, operation, writesOf } = engine;
 
 describe('what a webhook says', () => {
   it('is no money where the provider can be asked: it is asked', async () => {
     const reference = await open();
-    expect(await links.observe(news(reference, { facts: saying('p', 1050) }))).toBe('accepted');
+    expect(await engine.links.observe(news(reference, { facts: saying('p', 1050) }))).toBe('accepted');
     await seen(
-      () => stack.provider.readsOf(reference).length,
+      () => engine.provider.readsOf(reference).length,
       (reads) => reads > 0,
     );
-    expect(await links.resync(reference)).toMatchObject({ link: { status: 'pending', captured: 0 } });
+    expect(await engine.links.resync(reference)).toMatchObject({ link: { status: 'pending', captured: 0 } });
   });
 
   it('is money where it cannot, if it was signed, for the account, about this link', async () => {
     const reference = fresh();
-    stack.provider.offerNothing(reference);
+    engine.provider.offerNothing(reference);
     await open({ reference });
-    await links.observe(news(reference, { facts: saying('unsigned', 1050), signed: false }));
-    await links.observe(news(reference, { facts: saying('another', 1050), named: 'another' }));
+    await engine.links.observe(news(reference, { facts: saying('unsigned', 1050), signed: false }));
+    await engine.links.observe(news(reference, { facts: saying('another', 1050), named: 'another' }));
     const byHand: Hint = {
       account: 'other',
       reference,
@@ -83,14 +33,58 @@ describe('what a webhook says', () => {
       signed: true,
       facts: saying('foreign', 1050),
     };
-    await stack.client.workflow.getHandle(workflowIdOf(reference)).signal(observed, byHand);
+    await engine.client.workflow.getHandle(workflowIdOf(reference)).signal(observed, byHand);
     // Heard last: what came before it has been weighed by then.
-    await links.observe(news(reference, { facts: saying('ours', 300) }));
+    await engine.links.observe(news(reference, { facts: saying('ours', 300) }));
     const link = await seen(
-      () => links.get(reference),
+      () => engine.links.get(reference),
       ({ captured }) => captured > 0,
     );
     expect(link).toMatchObject({ captured: 300, exceptions: ['underpaid', 'unverified_payment'] });
+  });
+
+  it('in many words before the link is made counts with every one of them', async () => {
+    const reference = fresh();
+    engine.provider.offerNothing(reference);
+    let make = () => {};
+    const made = new Promise<void>((resolve) => {
+      make = resolve;
+    });
+    engine.provider.script(reference, made);
+    const opened = open({ reference });
+    await seen(
+      () => engine.provider.creates,
+      (creates) => creates.includes(reference),
+    );
+    for (let at = 0; at < 25; at++) await engine.links.observe(news(reference, { facts: saying(`p${at}`, 100) }));
+    make();
+    await opened;
+    expect(
+      await seen(
+        () => engine.links.get(reference),
+        ({ captured }) => captured > 0,
+      ),
+    ).toMatchObject({ captured: 2_500 });
+  });
+
+  it.each([
+    ['where the provider can be asked', false],
+    ['where it cannot', true],
+  ])('in the last second of a link is looked at before it ends, %s', async (_, mute) => {
+    const by = linksWith({ hintSpacingMs: 4_000 });
+    const reference = fresh();
+    if (mute) engine.provider.offerNothing(reference);
+    await open({ reference, policies: { graceSeconds: 2 } }, by);
+    // The link is over in two seconds, and looks again in four.
+    await by.observe(news(reference));
+    await engine.links.cancel(reference, {}, key('over'));
+    engine.provider.pay(reference, 1050);
+    expect(await engine.links.observe(news(reference, { facts: saying('p', 1050) }))).toBe('accepted');
+    const link = await seen(
+      () => engine.links.get(reference),
+      ({ captured }) => captured > 0,
+    );
+    expect(link).toMatchObject({ captured: 1050, exceptions: ['late_payment'] });
   });
 
   it('hundreds of times in other words costs a read a second, of twenty ids at most, and the link lives', async () => {
@@ -98,17 +92,19 @@ describe('what a webhook says', () => {
     const startedAt = Date.now();
     for (let wave = 0; wave < 20; wave++) {
       const wanted = Array.from({ length: 25 }, (_, at) => news(reference, { ids: [`id-${wave}-${at}`] }));
-      expect(new Set(await Promise.all(wanted.map((each) => links.observe(each))))).toEqual(new Set(['accepted']));
+      expect(new Set(await Promise.all(wanted.map((each) => engine.links.observe(each))))).toEqual(
+        new Set(['accepted']),
+      );
     }
-    stack.provider.pay(reference, 1050);
-    await links.observe(news(reference));
+    engine.provider.pay(reference, 1050);
+    await engine.links.observe(news(reference));
     expect(
       await seen(
-        () => links.get(reference),
+        () => engine.links.get(reference),
         ({ status }) => status === 'paid',
       ),
     ).toMatchObject({ exceptions: [] });
-    const reads = stack.provider.readsOf(reference);
+    const reads = engine.provider.readsOf(reference);
     expect(reads.length).toBeLessThanOrEqual(2 + (Date.now() - startedAt) / 1_000);
     expect(Math.max(...reads.map(({ length }) => length))).toBe(20);
   });
@@ -119,24 +115,24 @@ describe('an outcome that is not known', () => {
 
   it('of a create is looked for three times before it is sent again', async () => {
     const reference = fresh();
-    stack.provider.script(reference, 'lost');
+    engine.provider.script(reference, 'lost');
     await open({ reference }, linksWith(QUICK));
     await seen(
-      () => links.get(reference),
+      () => engine.links.get(reference),
       ({ status }) => status === 'pending',
     );
-    expect(stack.provider.makingOf(reference)).toEqual(['create', 'find', 'find', 'find', 'create']);
+    expect(engine.provider.makingOf(reference)).toEqual(['create', 'find', 'find', 'find', 'create']);
   });
 
   it('is what the first try did, if money moved before the second', async () => {
     const reference = fresh();
-    stack.provider.offer(reference, { repeatable: ['capture'] });
+    engine.provider.offer(reference, { repeatable: ['capture'] });
     await open({ reference, capture: 'manual' }, linksWith(QUICK));
-    stack.provider.hold(reference, 1050);
-    await links.resync(reference);
-    stack.provider.delay(reference, Promise.reject(new Error('lost')));
-    stack.provider.overtake(reference, 1050);
-    await links.capture(reference, {}, key('once'));
+    engine.provider.hold(reference, 1050);
+    await engine.links.resync(reference);
+    engine.provider.delay(reference, Promise.reject(new Error('lost')));
+    engine.provider.overtake(reference, 1050);
+    await engine.links.capture(reference, {}, key('once'));
     const op = await seen(
       () => operation(reference, 'once'),
       (now) => now?.finishedAt !== undefined,
@@ -147,12 +143,12 @@ describe('an outcome that is not known', () => {
 
   it('is sent no second time when that is not possible any more: a cancel, after the customer has paid', async () => {
     const reference = fresh();
-    stack.provider.offer(reference, { repeatable: ['cancel'] });
+    engine.provider.offer(reference, { repeatable: ['cancel'] });
     await open({ reference }, linksWith(QUICK));
-    stack.provider.delay(reference, Promise.reject(new Error('lost')));
-    await links.cancel(reference, {}, key('once'));
-    stack.provider.pay(reference, 1050);
-    await links.resync(reference);
+    engine.provider.delay(reference, Promise.reject(new Error('lost')));
+    await engine.links.cancel(reference, {}, key('once'));
+    engine.provider.pay(reference, 1050);
+    await engine.links.resync(reference);
     const op = await seen(
       () => operation(reference, 'once'),
       (now) => now?.error?.message.includes('resolve-unknown') ?? now?.finishedAt !== undefined,
@@ -164,29 +160,29 @@ describe('an outcome that is not known', () => {
   it('of a cancel is no reason to cancel what was paid meanwhile', async () => {
     const by = linksWith({ attemptMs: 500, probeAfterMs: 500, probeAgainMs: 50, hintSpacingMs: 50 });
     const reference = fresh();
-    stack.provider.offer(reference, { repeatable: ['cancel'] });
+    engine.provider.offer(reference, { repeatable: ['cancel'] });
     await open({ reference }, by);
-    stack.provider.delay(reference, Promise.reject(new Error('lost')));
+    engine.provider.delay(reference, Promise.reject(new Error('lost')));
     void by.cancel(reference, {}, key('once'));
     await seen(
       () => operation(reference, 'once'),
       (op) => op?.state === 'unknown',
     );
-    stack.provider.pay(reference, 1050);
+    engine.provider.pay(reference, 1050);
     await by.observe(news(reference));
     await seen(
       () => operation(reference, 'once'),
       (op) => op?.state !== 'unknown' || op.error?.message.includes('see resolve-unknown') === true,
     );
     expect(writesOf(reference)).toEqual([`cancel ${reference}`]);
-    expect((await links.get(reference)).status).toBe('paid');
+    expect((await engine.links.get(reference)).status).toBe('paid');
   });
 
   it('keeps what was accepted before it waiting, also when nobody looks any more', async () => {
     const reference = await paid(linksWith(QUICK));
     let lose = () => {};
-    stack.provider.delay(reference, new Promise((_, reject) => (lose = () => reject(new Error('lost')))));
-    const refund = (id: string) => links.refund(reference, { amount: aed(100) }, key(id));
+    engine.provider.delay(reference, new Promise((_, reject) => (lose = () => reject(new Error('lost')))));
+    const refund = (id: string) => engine.links.refund(reference, { amount: aed(100) }, key(id));
     const asked = [refund('first')];
     await seen(
       () => operation(reference, 'first'),
@@ -204,15 +200,15 @@ describe('an outcome that is not known', () => {
       () => operation(reference, 'first'),
       (op) => op?.error?.message.includes('see resolve-unknown') === true,
     );
-    await links.resync(reference);
+    await engine.links.resync(reference);
     expect(await operation(reference, 'second')).toMatchObject({ state: 'queued' });
     expect(writesOf(reference)).toHaveLength(1);
-    await links.resolveUnknown(reference, { operation: 'first', outcome: 'absent' });
+    await engine.links.resolveUnknown(reference, { operation: 'first', outcome: 'absent' });
     await seen(
       () => operation(reference, 'second'),
       (op) => op?.state === 'succeeded',
     );
-    expect((await links.get(reference)).refunded).toBe(100);
+    expect((await engine.links.get(reference)).refunded).toBe(100);
     await Promise.all(asked);
   });
 });
@@ -221,14 +217,14 @@ describe('what is known by now', () => {
   it('limits a refund when its turn comes, whatever was left when it was asked for', async () => {
     const reference = await paid();
     let answer = () => {};
-    stack.provider.delay(reference, new Promise<void>((resolve) => (answer = resolve)));
-    const first = links.refund(reference, { amount: aed(600) }, key('first'));
-    const second = links.refund(reference, { amount: aed(450) }, key('second')).catch((error: Error) => error);
+    engine.provider.delay(reference, new Promise<void>((resolve) => (answer = resolve)));
+    const first = engine.links.refund(reference, { amount: aed(600) }, key('first'));
+    const second = engine.links.refund(reference, { amount: aed(450) }, key('second')).catch((error: Error) => error);
     await seen(
       () => operation(reference, 'second'),
       (op) => op !== undefined,
     );
-    stack.provider.giveBack(reference, 300);
+    engine.provider.giveBack(reference, 300);
     answer();
     await first;
     expect(await second).toMatchObject({ code: 'amount_out_of_range' });
@@ -239,13 +235,13 @@ describe('what is known by now', () => {
     const by = linksWith({});
     const expiresAt = new Date(Date.now() + 64_000).toISOString();
     const reference = await open({ capture: 'manual', expiresAt }, by);
-    stack.provider.hold(reference, 1050);
+    engine.provider.hold(reference, 1050);
     await by.resync(reference);
-    expect(await links.get(reference)).toMatchObject({ status: 'authorized' });
+    expect(await engine.links.get(reference)).toMatchObject({ status: 'authorized' });
     // Captured in the portal, and nobody tells us.
-    stack.provider.pay(reference, 1050);
+    engine.provider.pay(reference, 1050);
     const link = await seen(
-      () => links.get(reference),
+      () => engine.links.get(reference),
       ({ status }) => status === 'paid',
     );
     expect(link.operations.filter(({ actor }) => actor === 'perdure').map(({ kind }) => kind)).toEqual(['create']);
@@ -255,16 +251,16 @@ describe('what is known by now', () => {
   it('keeps a link open whose money is on its way at the deadline', async () => {
     const by = linksWith({ deadlineMs: 1_000, closeMarginMs: 1, hintSpacingMs: 50 });
     const reference = fresh();
-    stack.provider.move(reference);
+    engine.provider.move(reference);
     await open({ reference }, by);
     await seen(
-      () => stack.provider.readsOf(reference).length,
+      () => engine.provider.readsOf(reference).length,
       (reads) => reads > 0,
     );
-    stack.provider.pay(reference, 1050);
+    engine.provider.pay(reference, 1050);
     await by.observe(news(reference));
     const link = await seen(
-      () => links.get(reference),
+      () => engine.links.get(reference),
       ({ status }) => status === 'paid',
     );
     expect(link.exceptions).toEqual([]);
@@ -274,40 +270,40 @@ describe('what is known by now', () => {
   it('keeps a link open that is extended while it is being closed', async () => {
     const by = linksWith({ deadlineMs: 300, closeMarginMs: 2_000 });
     const reference = fresh();
-    stack.provider.offer(reference, { extend: true });
+    engine.provider.offer(reference, { extend: true });
     await open({ reference }, by);
     await seen(
-      () => links.timeline(reference),
+      () => engine.links.timeline(reference),
       (items) => items.some(({ summary }) => summary === 'the deadline passed'),
     );
     const expiresAt = new Date(Date.now() + 3_600_000).toISOString();
-    await links.extend(reference, { expiresAt }, key('later'));
+    await engine.links.extend(reference, { expiresAt }, key('later'));
     // Until after the instant at which it would have been closed.
     await pause(2_500);
-    expect(await links.get(reference)).toMatchObject({ status: 'pending', expiresAt, exceptions: [] });
+    expect(await engine.links.get(reference)).toMatchObject({ status: 'pending', expiresAt, exceptions: [] });
     expect(writesOf(reference)).toEqual([]);
   });
 
   it('is that a person saw a link closed whose cancel had no answer', async () => {
     const reference = await open();
-    stack.provider.delay(reference, Promise.reject(new Error('lost')));
-    void links.cancel(reference, {}, key('once'));
+    engine.provider.delay(reference, Promise.reject(new Error('lost')));
+    void engine.links.cancel(reference, {}, key('once'));
     await seen(
       () => operation(reference, 'once'),
       (op) => op?.state === 'unknown',
     );
-    const { link } = await links.resolveUnknown(reference, { operation: 'once', outcome: 'happened' });
+    const { link } = await engine.links.resolveUnknown(reference, { operation: 'once', outcome: 'happened' });
     expect(link).toMatchObject({ status: 'cancelled', exceptions: [] });
   });
 
   it('is that more is held than is due: of what can be captured in parts the engine takes what is due', async () => {
     const reference = fresh();
-    stack.provider.offer(reference, { capture: 'partial' });
+    engine.provider.offer(reference, { capture: 'partial' });
     await open({ reference });
-    stack.provider.hold(reference, 1500);
-    await links.resync(reference);
+    engine.provider.hold(reference, 1500);
+    await engine.links.resync(reference);
     const link = await seen(
-      () => links.get(reference),
+      () => engine.links.get(reference),
       ({ captured }) => captured > 0,
     );
     expect(link).toMatchObject({ status: 'paid', captured: 1050, authorized: 1500 });

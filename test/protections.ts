@@ -3,6 +3,7 @@ import { pathToFileURL } from 'node:url';
 import { EDGE } from './protections/api.ts';
 import { CALLS } from './protections/calls.ts';
 import { CLIENT } from './protections/client.ts';
+import { DECISIONS } from './protections/decisions.ts';
 import { ENGINE } from './protections/engine.ts';
 import { MONEY } from './protections/money.ts';
 import type { Protection } from './protections/off.ts';
@@ -13,7 +14,7 @@ import { WEBHOOKS } from './protections/webhooks.ts';
 
 export const PROTECTIONS: readonly Protection[] = [
   ...[...WEBHOOKS, ...EDGE, ...CLIENT, ...CALLS],
-  ...[...PROVIDERS, ...MONEY, ...ENGINE, ...ORDERS, ...UNMATCHED],
+  ...[...PROVIDERS, ...MONEY, ...ENGINE, ...DECISIONS, ...ORDERS, ...UNMATCHED],
 ];
 
 /** The table of docs/reliability.md. A row that is meant of a table of tests stands behind its title. */

@@ -31,9 +31,13 @@ export interface ScriptedProvider {
   delay(reference: string, until: Promise<unknown>): void;
   /** Comes before every read of a reference: reads wait for it, and fail if it does. */
   beforeReads(reference: string, happens: () => unknown): void;
-  /** Money that the next read shows: taken, or only held. Minor units. */
-  pay(reference: string, minor: number): void;
-  hold(reference: string, minor: number): void;
+  /** The next write of a reference is refused. */
+  refuse(reference: string): void;
+  /** Money that the next read shows: taken, or only held. Minor units. Each payment has a name of its own. */
+  pay(reference: string, minor: number, payment?: string): void;
+  hold(reference: string, minor: number, payment?: string): void;
+  /** A hold that the provider let go. */
+  release(reference: string, payment?: string): void;
   /** Money given back at the provider, by nobody of ours. */
   giveBack(reference: string, minor: number): void;
   /** The next reads say that money is on its way, until it is here. */
@@ -45,6 +49,23 @@ export interface ScriptedProvider {
   /** The link of a reference is made at a provider that offers nothing: no read, no refund, no expiry of its own. */
   offerNothing(reference: string): void;
 }
+
+interface Money {
+  authorized: number;
+  captured: number;
+  refunded: number;
+  voided: number;
+}
+
+const summed = (payments: readonly Money[]): Money => {
+  const sum = (field: keyof Money) => payments.reduce((total, each) => total + each[field], 0);
+  return {
+    authorized: sum('authorized'),
+    captured: sum('captured'),
+    refunded: sum('refunded'),
+    voided: sum('voided'),
+  };
+};
 
 const refusal: ProviderRefusal = { code: 'amount_too_low', message: 'the amount is below 1.00' };
 
@@ -66,15 +87,23 @@ export function scriptedProvider(): ScriptedProvider {
   const hurdles = new Map<string, () => unknown>();
   const making: { reference: string; call: 'create' | 'find' }[] = [];
   const delays = new Map<string, Promise<unknown>>();
-  const money = new Map<string, { authorized: number; captured: number; refunded: number; voided: number }>();
+  const refusing = new Set<string>();
+  const money = new Map<string, Map<string, Money>>();
+  const takes = (reference: string, payment: string, totals: Money) => {
+    if (!money.has(reference)) money.set(reference, new Map());
+    money.get(reference)!.set(payment, totals);
+  };
+  const paymentsOf = (reference: string) => [...(money.get(reference)?.values() ?? [])];
 
   function observe(reference: string, currency: string): Observation {
     const at = Date.now();
-    const totals = money.get(reference);
+    const payments = money.get(reference);
+    const totals = payments && summed([...payments.values()]);
+    const shown = [...(payments ?? [])].map(([key, each]) => [key, { [currency]: { ...each, seenAt: at } }]);
     return {
       facts: {
         openings: { 0: { opened: 1 } },
-        ...(totals && { payments: { [reference]: { [currency]: { ...totals, seenAt: at } } } }),
+        ...(payments && { payments: Object.fromEntries(shown) }),
         latest: {
           ...{ at, hash: String(at), word: totals ? 'PAID' : 'OPEN', totals: { [currency]: { ...totals } } },
           ...(moving.has(reference) && !totals ? { inFlight: true } : {}),
@@ -124,19 +153,21 @@ export function scriptedProvider(): ScriptedProvider {
   async function write(kind: 'capture' | 'cancel' | 'refund', { terms, amount = 0 }: Write): Promise<WriteResult> {
     const { reference, currency } = terms;
     writes.push(`${kind} ${reference}`);
-    const totals = money.get(reference);
+    const payments = paymentsOf(reference);
+    const totals = payments.find(({ authorized, captured, voided }) => authorized > captured + voided) ?? payments[0];
     const delay = delays.get(reference);
     delays.delete(reference);
     await delay?.catch(() => {
       throw lost(reference);
     });
+    if (refusing.delete(reference)) throw ApplicationFailure.nonRetryable(refusal.message, 'Refused', refusal);
     if (totals && overtaking.has(reference)) {
       totals.captured = overtaking.get(reference)!;
       return { outcome: 'changed', ...observe(reference, currency) };
     }
     if (kind === 'capture' && totals) totals.captured += amount;
     if (kind === 'refund' && totals) totals.refunded += amount;
-    if (kind === 'cancel' && totals) totals.voided = totals.authorized;
+    if (kind === 'cancel') for (const each of payments) each.voided = each.authorized - each.captured;
     const { facts, evidence } = observe(reference, currency);
     const closed = kind === 'cancel' ? { openings: { 0: { opened: 1, cancelled: Date.now() } } } : {};
     return { outcome: 'done', facts: { ...facts, ...closed }, evidence, providerId: `${kind}-${writes.length}` };
@@ -154,14 +185,21 @@ export function scriptedProvider(): ScriptedProvider {
     },
     beforeReads: (reference, happens) => void hurdles.set(reference, happens),
     giveBack: (reference, minor) => {
-      money.get(reference)!.refunded += minor;
+      paymentsOf(reference)[0]!.refunded += minor;
     },
     move: (reference) => void moving.add(reference),
     overtake: (reference, minor) => void overtaking.set(reference, minor),
     offer: (reference, abilities) => void offers.set(reference, abilities),
     script: (reference, ...answers) => scripts.set(reference, answers),
-    pay: (reference, minor) => money.set(reference, { authorized: minor, captured: minor, refunded: 0, voided: 0 }),
-    hold: (reference, minor) => money.set(reference, { authorized: minor, captured: 0, refunded: 0, voided: 0 }),
+    refuse: (reference) => void refusing.add(reference),
+    pay: (reference, minor, payment = reference) =>
+      takes(reference, payment, { authorized: minor, captured: minor, refunded: 0, voided: 0 }),
+    hold: (reference, minor, payment = reference) =>
+      takes(reference, payment, { authorized: minor, captured: 0, refunded: 0, voided: 0 }),
+    release: (reference, payment = reference) => {
+      const hold = money.get(reference)!.get(payment)!;
+      hold.voided = hold.authorized;
+    },
     offerNothing: (reference) => void bare.add(reference),
     ports: {
       async create(attempt) {

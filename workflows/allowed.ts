@@ -34,11 +34,14 @@ export function allowedOf(matter: Matter): Action[] {
  * The expiry is ours to move while the provider has none, the link is open and not being closed; otherwise the provider
  * must offer it.
  */
-export function extendable({ facts, created }: Matter): boolean {
-  if (!created) return false;
+export function extendable(matter: Matter): boolean {
+  return matter.created?.abilities.extend === true || ownsExpiry(matter);
+}
+
+/** The expiry is a deadline of ours alone, and has not come. */
+export function ownsExpiry({ facts, created }: Matter): boolean {
   const opening = newestOpening(facts);
-  const ours = !created.expiresByItself && opening?.deadline === undefined && closingOf(opening) === undefined;
-  return created.abilities.extend || ours;
+  return created?.expiresByItself === false && opening?.deadline === undefined && closingOf(opening) === undefined;
 }
 
 /** A dispute that is open, or was lost, moves the money by itself: a refund beside it would give it back twice. */

@@ -1,10 +1,10 @@
 /** Instants at which a link acts by itself. All follow from state, so a resumed run and a first run agree. */
-import { closingOf, newestOpening, type PaymentTotals, paymentsIn, sums } from './facts.ts';
+import { closingOf, heldOf, newestOpening, type PaymentTotals, paymentsIn, sums } from './facts.ts';
 import { type Matter, statusOf } from './link.ts';
 
 /** The last instant at which a hold can be captured; undefined without a hold or where nobody knows. */
 export function captureBefore({ terms, facts, created }: Matter): number | undefined {
-  const holds = paymentsIn(facts, terms.currency).filter(([, p]) => p.authorized - p.voided - p.captured > 0);
+  const holds = paymentsIn(facts, terms.currency).filter(([, payment]) => heldOf(payment) > 0);
   if (!created || holds.length === 0) return undefined;
   const { holdWindowSeconds, holdEndsAt } = created;
   const authorizedAt = Math.min(...holds.map(([, payment]) => payment.seenAt));

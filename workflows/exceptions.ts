@@ -1,5 +1,15 @@
 /** What is odd about a link: derived from facts and operations, so that an exception goes when its cause goes. */
-import { canonical, closingOf, currenciesOf, fallOf, latePayments, newestOpening, paymentsIn, sums } from './facts.ts';
+import {
+  canonical,
+  closingOf,
+  currenciesOf,
+  fallOf,
+  heldOf,
+  latePayments,
+  newestOpening,
+  paymentsIn,
+  sums,
+} from './facts.ts';
 import { dueOf, type Exception, isManual, type Matter, type Operation, statusOf } from './link.ts';
 
 /** What a person must have seen: these stay until acknowledged, whatever becomes of their cause. */
@@ -69,7 +79,12 @@ function causesOf(matter: Matter): Partial<Record<Staying, string>> {
   const { terms, facts, operations } = matter;
   const late = latePayments(facts);
   const paying = paymentsIn(facts, terms.currency).filter(([, payment]) => payment.captured > 0);
-  const beyond = paying.length > 1 && sums(facts, terms.currency).captured > dueOf(matter);
+  const { captured } = sums(facts, terms.currency);
+  const due = dueOf(matter);
+  // Nobody decides about a hold once another payment has paid.
+  const holding = paymentsIn(facts, terms.currency).filter(([, p]) => p.captured === 0 && heldOf(p) > 0);
+  const beside = paying.length > 0 && captured >= due ? holding : [];
+  const beyond = (paying.length > 1 && captured > due) || beside.length > 0;
   const twice = beyond || (matter.lostTo !== undefined && paying.length > 0);
   const refunds = operations.filter((op) => op.kind === 'refund' && op.state === 'succeeded');
   const failed = currenciesOf(facts)
@@ -78,7 +93,7 @@ function causesOf(matter: Matter): Partial<Record<Staying, string>> {
   const disputes = Object.entries(facts.disputes ?? {}).filter(([, turn]) => turn !== 'won');
   return {
     ...(late.length > 0 && { late_payment: canonical(late) }),
-    ...(twice && { duplicate_payment: canonical(paying.map(([key]) => key)) }),
+    ...(twice && { duplicate_payment: canonical([...paying, ...beside].map(([key]) => key)) }),
     ...(failed.length > 0 && { refund_failed: canonical(failed) }),
     ...(disputes.length > 0 && { disputed: canonical(Object.fromEntries(disputes)) }),
   };

@@ -110,7 +110,7 @@ export function sums(facts: Facts, currency: string): Sums {
     total.captured += payment.captured;
     total.refunded += payment.refunded;
     total.voided += payment.voided;
-    total.held += payment.authorized - payment.voided - payment.captured;
+    total.held += heldOf(payment);
   }
   return total;
 }
@@ -148,6 +148,15 @@ function settledTotals(facts: Facts, key: string, currency: string): PaymentTota
   const captured = Math.min(grossCaptured, authorized - voided);
   const refunded = Math.min(captured, Math.max(0, stated('refunded')));
   return { authorized, captured, refunded, voided, seenAt: raw?.seenAt ?? Number.MAX_SAFE_INTEGER };
+}
+
+/** What of a payment is authorized and neither captured nor released. */
+export const heldOf = ({ authorized, voided, captured }: PaymentTotals): number => authorized - voided - captured;
+
+/** The payment that was held last of those that are still held. */
+export function newestHold(facts: Facts, currency: string): string | undefined {
+  const holds = paymentsIn(facts, currency).filter(([, payment]) => heldOf(payment) > 0);
+  return holds.sort(([, a], [, b]) => a.seenAt - b.seenAt).at(-1)?.[0];
 }
 
 /** Currencies in which any money was seen. */

@@ -1,5 +1,5 @@
 import type { Attention } from './exceptions.ts';
-import { closingOf, type Facts, latePayments, newestOpening, sums } from './facts.ts';
+import { closingOf, type Facts, latePayments, newestHold, newestOpening, sums } from './facts.ts';
 
 /** What the merchant asked for, normalised: currencies upper case, instants epoch milliseconds, defaults not filled in. */
 export interface Terms {
@@ -109,6 +109,8 @@ export interface Operation {
   expiresAt?: number;
   /** For refund: the payment it is about, where it was not left to the provider's adapter. */
   payment?: string;
+  /** For what the engine decides about a hold: the payment that was held last. */
+  hold?: string;
   /** For refund: asked for although a dispute stands. */
   forced?: boolean;
   /** For acknowledge: what a person has seen. */
@@ -226,10 +228,13 @@ export function statusOf(matter: Matter): Status {
 
 /** The engine captures what is held as soon as it sees it, unless that was tried and did not succeed. */
 export function capturesAtOnce(matter: Matter): boolean {
-  const { terms, created, operations } = matter;
+  const { terms, facts, created, operations } = matter;
   if (matter.lostTo !== undefined || releasesAtOnce(matter)) return false;
-  const tried = operations.find((op) => op.kind === 'capture' && op.actor === 'perdure');
-  const failed = tried && (isSettled(tried) || tried.state === 'unknown');
+  const hold = newestHold(facts, terms.currency);
+  const tried = operations.filter(
+    (op) => op.kind === 'capture' && op.actor === 'perdure' && (op.hold ?? hold) === hold,
+  );
+  const failed = tried.some((op) => isSettled(op) || op.state === 'unknown');
   return terms.capture !== 'manual' && !!created?.abilities.capture && !failed;
 }
 

@@ -1,6 +1,14 @@
 /** How a link hears of what happens at the provider: polls that stay silent, and hints that cause one read each. */
-import { ActivityFailure, CancellationScope, condition, isCancellation, rootCause, sleep } from '@temporalio/workflow';
-import { moneyIsHere } from './deadlines.ts';
+import {
+  ActivityFailure,
+  CancellationScope,
+  condition,
+  isCancellation,
+  patched,
+  rootCause,
+  sleep,
+} from '@temporalio/workflow';
+import { moneyIsHere, restsAt } from './deadlines.ts';
 import { isNews } from './facts.ts';
 import { look, read } from './reads.ts';
 import type { Run } from './run.ts';
@@ -45,6 +53,9 @@ export async function watchProvider(run: Run): Promise<never> {
   }
 }
 
+/** Runs from before this name left their last hint to the watch. */
+const READS_BEFORE_REST = 'reads before rest';
+
 /** Reads once per hint; hints that come while a read runs cause exactly one more. */
 export async function heedHints(run: Run): Promise<never> {
   let readAt = Number.NEGATIVE_INFINITY;
@@ -59,7 +70,7 @@ export async function heedHints(run: Run): Promise<never> {
     const own = run.writing;
     if (own) await condition(() => !run.writing || run.leaving);
     if (run.leaving) continue;
-    if (run.hasJustSettled && looksSoon(run)) {
+    if (run.hasJustSettled && looksSoon(run) && !(restsSoon(run) && patched(READS_BEFORE_REST))) {
       // What the write told is news to the watch under way: its next look is the read.
       run.state.hinted = undefined;
       continue;
@@ -89,6 +100,12 @@ function looksSoon({ watched, matter, state, timing: { cadence } }: Run): boolea
   const age = (Date.now() - watched.lastNewsAt) / 1000;
   const row = cadence.rows.find(({ untilAgeSeconds }) => age < untilAgeSeconds);
   return (row?.everySeconds ?? cadence.thenEverySeconds) <= SOON_SECONDS;
+}
+
+/** Perhaps before the watch looks. */
+function restsSoon({ matter }: Run): boolean {
+  const rest = restsAt(matter);
+  return rest !== undefined && rest < Date.now() + 2 * SOON_SECONDS * 1000;
 }
 
 /** Does `work`, and gives it up for continue-as-new. A provider's final no is returned, as its words. */

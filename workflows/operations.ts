@@ -1,9 +1,18 @@
 /** Operations, one at a time, and what needs no write at the provider's payment. */
 import { condition, workflowInfo } from '@temporalio/workflow';
-import { allowedOf } from './allowed.ts';
+import { allowedOf, ownsExpiry } from './allowed.ts';
 import { show, when } from './card.ts';
 import { unseenOf } from './exceptions.ts';
-import { closingOf, fallOf, join, newestNumber, newestOpening, type PaymentTotals, paymentsIn } from './facts.ts';
+import {
+  closingOf,
+  type Facts,
+  fallOf,
+  join,
+  newestNumber,
+  newestOpening,
+  type PaymentTotals,
+  paymentsIn,
+} from './facts.ts';
 import type { Operation } from './link.ts';
 import { look, read, readFailure } from './reads.ts';
 import type { Run } from './run.ts';
@@ -68,7 +77,7 @@ async function extend(run: Run, operation: Operation): Promise<void> {
   if (!created || !allowedOf(run.matter).includes('extend')) {
     return refuse(run, operation, 'not_allowed', 'the expiry cannot be moved now');
   }
-  if (!created.expiresByItself && closingOf(newestOpening(run.state.facts)) === undefined) {
+  if (ownsExpiry(run.matter)) {
     run.reopen({ ...created, expiresAt });
     return run.change(operation, { state: 'succeeded' });
   }
@@ -99,9 +108,18 @@ function mark(run: Run, operation: Operation, kind: 'mark-paid' | 'mark-refunded
   const payment = providerId !== undefined && (known || kind === 'mark-paid') ? providerId : likelyPayment(run);
   const entry = { payment, currency: terms.currency, field, minor: amount };
   const why = reason ? `: ${reason}` : '';
-  run.learn('operator', { entries: { [id]: entry } }, `${actor} vouches for ${show(amount, run)} ${field}${why}`);
+  // A webhook that could not be believed may still say when.
+  const told = run.state.unverified?.payments?.[payment]?.[terms.currency];
+  const timely = told && { ...NOTHING, seenAt: told.seenAt };
+  const facts: Facts = {
+    entries: { [id]: entry },
+    ...(timely && { payments: { [payment]: { [terms.currency]: timely } } }),
+  };
+  run.learn('operator', facts, `${actor} vouches for ${show(amount, run)} ${field}${why}`);
   run.change(operation, { state: 'succeeded' });
 }
+
+const NOTHING = { authorized: 0, captured: 0, refunded: 0, voided: 0 };
 
 /** The payment a person means who names none: the one with the most money, else the one that is expected. */
 function likelyPayment({ matter, created }: Run): string {

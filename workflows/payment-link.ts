@@ -2,13 +2,13 @@ import { ActivityFailure, allHandlersFinished, CancellationScope, condition } fr
 import { returnDue } from './allowed.ts';
 import { cancelByTemporal, listen, refusedCreate } from './commands.ts';
 import { decideAt, moneyIsHere, restsAt } from './deadlines.ts';
-import { closingOf, newestOpening } from './facts.ts';
+import { closingOf, newestHold, newestOpening } from './facts.ts';
 import { capturesAtOnce, isSettled, type Link, releasesAtOnce } from './link.ts';
 import { heedHints, watchProvider } from './listening.ts';
 import type { LinkInput } from './messages.ts';
 import { operate, remedy } from './operations.ts';
 import { read } from './reads.ts';
-import { CREATE, Run } from './run.ts';
+import { CLOSE_AT_DEADLINE, CREATE, Run } from './run.ts';
 import { heedOrder, leaveOrder } from './siblings.ts';
 
 /**
@@ -30,15 +30,17 @@ export async function paymentLink(input: LinkInput): Promise<Link> {
     heedOrder(run);
 
     await open(run);
-    while (moneyCanMove(run)) {
+    do {
       await waitForPayment(run);
       await close(run);
       await decideOnHold(run);
       giveBack(run);
       await watchForLateMoney(run);
       await stayForRefunds(run);
-    }
-    return done(run);
+      if (!moneyCanMove(run)) await takeLeave(run);
+    } while (moneyCanMove(run));
+    run.over = true;
+    return run.view();
   });
 }
 
@@ -79,7 +81,7 @@ async function close(run: Run): Promise<void> {
 
   // One that has no deadline of its own is told as soon as it can be reached, even if that is after we presumed.
   if (abilities.cancel && (reached || !expiresByItself)) {
-    const closing = run.order('cancel', 'close at deadline', 'the deadline passed and the provider still took money');
+    const closing = run.order('cancel', CLOSE_AT_DEADLINE, 'the deadline passed and the provider still took money');
     await run.stay(() => !overdue() || isSettled(closing) || closing.state === 'unknown');
     if (!overdue()) return;
   }
@@ -91,26 +93,33 @@ async function close(run: Run): Promise<void> {
   if (overdue()) run.declare({ presumed_expired: Date.now() }, 'the provider did not confirm that the link is closed');
 }
 
-/** A hold is captured at once, by command, or by policy shortly before it lapses. */
+/** A hold is captured at once, by command, or by policy shortly before it lapses; after it there may be another. */
 async function decideOnHold(run: Run): Promise<void> {
-  const held = () => run.status === 'authorized';
-  if (!held() || !run.created) return;
-  const { policies } = run.created;
-  if (releasesAtOnce(run.matter)) {
-    const release = run.order('cancel', 'release late money', 'it came after the link was closed');
-    await run.stay(() => !held() || isSettled(release) || release.state === 'unknown');
-  } else if (capturesAtOnce(run.matter)) {
-    const capture = run.order('capture', 'capture at once', 'the link asks for automatic capture');
-    await run.stay(() => !held() || isSettled(capture) || capture.state === 'unknown');
+  for (let hold = holdOf(run); hold !== undefined; hold = holdOf(run)) {
+    const gone = () => holdOf(run) !== hold;
+    const order = (kind: 'capture' | 'cancel', name: string, reason: string) => run.order(kind, name, reason, hold);
+    if (releasesAtOnce(run.matter)) {
+      const release = order('cancel', 'release late money', 'it came after the link was closed');
+      await run.stay(() => gone() || isSettled(release) || release.state === 'unknown');
+    } else if (capturesAtOnce(run.matter)) {
+      const capture = order('capture', 'capture at once', 'the link asks for automatic capture');
+      await run.stay(() => gone() || isSettled(capture) || capture.state === 'unknown');
+    }
+    do await run.stay(gone, decideAt(run.matter));
+    while (!gone() && Date.now() < (decideAt(run.matter) ?? 0));
+    if (gone()) continue;
+    await confirm(run);
+    if (gone()) continue;
+    if (run.created?.policies.uncaptured === 'capture' && run.state.lostTo === undefined)
+      order('capture', 'capture before lapse', 'the hold is about to lapse');
+    else order('cancel', 'release before lapse', 'the hold is about to lapse and nobody captured it');
+    await run.stay(gone);
   }
-  await run.stay(() => !held(), decideAt(run.matter));
-  if (!held()) return;
-  await confirm(run);
-  if (!held()) return;
-  if (policies.uncaptured === 'capture' && run.state.lostTo === undefined)
-    run.order('capture', 'capture before lapse', 'the hold is about to lapse');
-  else run.order('cancel', 'release before lapse', 'the hold is about to lapse and nobody captured it');
-  await run.stay(() => !held());
+}
+
+/** The payment that waits for a decision. */
+function holdOf(run: Run): string | undefined {
+  return run.status === 'authorized' ? newestHold(run.state.facts, run.terms.currency) : undefined;
 }
 
 /** What must not be kept, late money or more than was due, goes back where the merchant said so. */
@@ -139,19 +148,18 @@ async function restWhile(run: Run, at: () => boolean): Promise<void> {
   const resting = () => at() && returnDue(run.matter) === undefined;
   if (!resting()) return;
   await run.stay(() => !resting(), restsAt(run.matter));
-  await run.stay(() => !resting() || run.unsettled.length === 0);
+  await run.stay(() => !resting() || !run.occupied);
 }
 
 function moneyCanMove(run: Run): boolean {
   const rest = restsAt(run.matter);
-  return rest === undefined || Date.now() < rest || run.unsettled.length > 0;
+  return rest === undefined || Date.now() < rest || run.occupied;
 }
 
-async function done(run: Run): Promise<Link> {
+/** Answers whoever still waits. What is heard meanwhile may show money: then the link stays. */
+async function takeLeave(run: Run): Promise<void> {
   await leaveOrder(run);
-  await condition(allHandlersFinished);
-  run.over = true;
-  return run.view();
+  await condition(() => allHandlersFinished() || run.occupied);
 }
 
 /** One last look before something is declared or decided; false when the provider could not be reached. */

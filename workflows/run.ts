@@ -36,6 +36,9 @@ import { type World, worldOf } from './world.ts';
 /** The create operation; a space, so that no caller's idempotency key can be it. */
 export const CREATE = 'perdure create';
 
+/** The engine's cancel of a link whose expiry it owns. */
+export const CLOSE_AT_DEADLINE = 'close at deadline';
+
 /** One run of a link: what it remembers, and the one way anything in it changes. */
 export class Run {
   readonly state: State;
@@ -119,6 +122,11 @@ export class Run {
 
   get unsettled(): Operation[] {
     return this.state.operations.filter((op) => !isSettled(op));
+  }
+
+  /** Something is not decided, or was heard and not yet looked at: whoever told us was answered that it would be. */
+  get occupied(): boolean {
+    return this.unsettled.length > 0 || this.state.hinted !== undefined || this.busy > 0;
   }
 
   /** The link as the provider knows it. Only stages after creation ask. */
@@ -226,12 +234,14 @@ export class Run {
 
   /**
    * The engine's own operations take the same road. Each has a name within its opening, so that a stage entered again orders nothing
-   * twice; its id contains a space, which no caller's can.
+   * twice; its id contains a space, which no caller's can. What was decided about a hold says nothing about the next one.
    */
-  order(kind: 'capture' | 'cancel', name: string, reason: string): Operation {
+  order(kind: 'capture' | 'cancel', name: string, reason: string, hold?: string): Operation {
     const opening = newestNumber(this.state.facts);
-    const id = opening === 0 ? `perdure ${name}` : `perdure ${name}, opening ${opening}`;
-    return this.enqueue(kind, { id, fingerprint: '', actor: 'perdure', reason });
+    const plain = opening === 0 ? `perdure ${name}` : `perdure ${name}, opening ${opening}`;
+    const before = this.operation(plain)?.hold ?? hold;
+    const id = before === hold ? plain : `${plain}, hold ${hold}`;
+    return this.enqueue(kind, { id, fingerprint: '', actor: 'perdure', reason }, hold === undefined ? {} : { hold });
   }
 
   /** Gives back what policy says must not be kept. */
@@ -260,8 +270,12 @@ export class Run {
   }
 
   /** A webhook's own words, kept until the link is made: only then is it known whether they are evidence. */
-  hear(told: Told): void {
-    this.state.told = [...(this.state.told ?? []), told].slice(-20);
+  hear({ signed, facts }: Told): void {
+    const told = this.state.told ?? [];
+    const alike = told.find((before) => before.signed === signed);
+    this.state.told = alike
+      ? told.map((before) => (before === alike ? { signed, facts: join(before.facts, facts) } : before))
+      : [...told, { signed, facts }];
   }
 
   /** Where the provider cannot be asked a signed webhook is evidence; elsewhere only what is read counts. */

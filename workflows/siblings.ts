@@ -10,7 +10,8 @@ import {
   setHandler,
 } from '@temporalio/workflow';
 import { captureBefore, decideAt } from './deadlines.ts';
-import { isSettled, type Operation } from './link.ts';
+import { latePayments, paymentsIn } from './facts.ts';
+import { isSettled, type Operation, releasesAtOnce } from './link.ts';
 import { TASK_QUEUE } from './messages.ts';
 import { left, type OrderPorts, orderDecided, orderIdOf, type Standing } from './payment-order.ts';
 import { readFailure } from './reads.ts';
@@ -135,10 +136,15 @@ async function tellOrder(run: Run): Promise<never> {
 }
 
 /** What the order has yet to hear: that our money is here, or that it will not come by the capture we claimed. */
-function untold({ state, sums }: Run): boolean | undefined {
+function untold({ state, sums, matter, terms }: Run): boolean | undefined {
   if (state.lostTo !== undefined || state.order?.won) return undefined;
   const captures = state.operations.filter(({ kind }) => kind === 'capture');
-  if (sums.captured > 0 || captures.some((op) => op.state === 'succeeded')) return true;
+  // What is given back for having come too late pays no debt.
+  const late = releasesAtOnce(matter) ? latePayments(matter.facts) : [];
+  const returned = paymentsIn(matter.facts, terms.currency)
+    .filter(([key]) => late.includes(key))
+    .reduce((sum, [, { captured }]) => sum + captured, 0);
+  if (sums.captured > returned || captures.some((op) => op.state === 'succeeded')) return true;
   return state.order?.claimed && captures.every(isSettled) ? false : undefined;
 }
 

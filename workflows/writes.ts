@@ -6,7 +6,7 @@ import { closingOf, newestOpening } from './facts.ts';
 import { isManual, isSettled, type Operation, type WriteKind } from './link.ts';
 import type { Observation, WriteResult } from './ports.ts';
 import { creation, keyOf, look, readFailure } from './reads.ts';
-import type { Run } from './run.ts';
+import { CLOSE_AT_DEADLINE, type Run } from './run.ts';
 
 /** A capture, cancel or refund, checked again: much may have happened since it was accepted. */
 export async function move(run: Run, operation: Operation, kind: Exclude<WriteKind, 'create'>): Promise<void> {
@@ -39,7 +39,13 @@ export async function move(run: Run, operation: Operation, kind: Exclude<WriteKi
 function isAllowed(run: Run, operation: Operation, kind: Exclude<WriteKind, 'create'>): boolean {
   const operations = run.state.operations.filter((other) => other !== operation);
   const allowed = allowedOf({ ...run.matter, operations }).includes(kind);
-  return allowed || forces(operation) || disablesPaidLink(run, operation);
+  return !isOutdated(run, operation) && (allowed || forces(operation) || disablesPaidLink(run, operation));
+}
+
+/** A closing that waited behind an extension: the link has time again. */
+function isOutdated(run: Run, { id, actor }: Operation): boolean {
+  const closes = actor === 'perdure' && id.startsWith(`perdure ${CLOSE_AT_DEADLINE}`);
+  return closes && newestOpening(run.state.facts)?.deadline === undefined;
 }
 
 /** The most that one write can move now. Minor units. */

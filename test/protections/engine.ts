@@ -201,7 +201,9 @@ export const ENGINE: readonly Protection[] = [
   },
   {
     rule: 'before a hold is let go the provider is read',
-    off: [{ file: LINK, from: '  if (!held()) return;\n  await confirm(run);\n', to: '  if (!held()) return;\n' }],
+    off: [
+      { file: LINK, from: '    if (gone()) continue;\n    await confirm(run);\n', to: '    if (gone()) continue;\n' },
+    ],
     test: inEngine('is asked for once more before a hold is let go'),
   },
   {

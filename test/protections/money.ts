@@ -169,7 +169,9 @@ export const MONEY: readonly Protection[] = [
   },
   {
     rule: 'a second payment is shown',
-    off: [{ file: EXCEPTIONS, from: 'const beyond = paying.length > 1 &&', to: 'const beyond = paying.length > 9 &&' }],
+    off: [
+      { file: EXCEPTIONS, from: 'const beyond = (paying.length > 1 &&', to: 'const beyond = (paying.length > 9 &&' },
+    ],
     test: inFacts('%s', 'two payments'),
   },
   {
