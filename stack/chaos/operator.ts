@@ -96,7 +96,11 @@ export function startOperator(shop: Shop, backend: Backend, say: (line: string) 
 
   /** Where the link can be found by its reference, saying so is enough to have it adopted. */
   async function adoptable({ reference }: Link): Promise<boolean> {
-    const { status } = await shop.order(reference, 'resolve-unknown', { operation: 'create', outcome: 'happened' });
+    const found = { operation: 'create', outcome: 'happened' };
+    const key = `operator-${++orders}`;
+    const { status } = await backend.ask(reference, `an adoption by ${key}`, () =>
+      shop.order(reference, 'resolve-unknown', found, key),
+    );
     return status === 200;
   }
 
