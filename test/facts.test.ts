@@ -290,6 +290,11 @@ describe('exceptions', () => {
     expect(latePayments(reopened)).toEqual([]);
   });
 
+  it('money between a closing we presumed and its confirmation is late', () => {
+    const closed = known({ openings: { 0: { presumed_expired: 5, disabled: 12 } } });
+    expect(latePayments(join(closed, paid({ captured: 100, seenAt: 9 })))).toEqual(['p1']);
+  });
+
   it('money told again after the link was closed is not late', () => {
     const closed = known(paid({ captured: 100, seenAt: 3 }), { openings: { 0: { expired: 5 } } });
     expect(latePayments(join(closed, paid({ captured: 100, seenAt: 9 })))).toEqual([]);

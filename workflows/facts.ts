@@ -200,6 +200,12 @@ export function closingOf(opening: Opening | undefined): Closing | undefined {
   return { status, at, confirmed: confirmed !== undefined };
 }
 
+/** A closing we presumed and told counts from then on, though the provider confirms a later instant. */
+function closedAt(opening: Opening): number {
+  const closings = [earliest(opening, CLOSING_WORDS), earliest(opening, PRESUMED_WORDS)];
+  return Math.min(...closings.map((closing) => closing?.[1] ?? Number.POSITIVE_INFINITY));
+}
+
 /** Keys of payments whose money was first seen after the opening it came through had closed. */
 export function latePayments(facts: Facts): string[] {
   const openings = Object.entries(facts.openings ?? {})
@@ -209,8 +215,7 @@ export function latePayments(facts: Facts): string[] {
   for (const currency of currenciesOf(facts)) {
     for (const [key, payment] of paymentsIn(facts, currency)) {
       const through = openings.findLast((opening) => (opening.opened ?? 0) <= payment.seenAt) ?? openings[0];
-      const closing = closingOf(through);
-      if (closing && payment.seenAt > closing.at) late.add(key);
+      if (through && payment.seenAt > closedAt(through)) late.add(key);
     }
   }
   return [...late].sort();

@@ -94,14 +94,14 @@ export function startOperator(shop: Shop, backend: Backend, say: (line: string) 
     }
   }
 
-  /** Where the link can be found by its reference, saying so is enough to have it adopted. */
+  /** Where the link can be found by its reference, saying so is enough to have it adopted, if it was not by itself. */
   async function adoptable({ reference }: Link): Promise<boolean> {
     const found = { operation: 'create', outcome: 'happened' };
     const key = `operator-${++orders}`;
     const { status } = await backend.ask(reference, `an adoption by ${key}`, () =>
       shop.order(reference, 'resolve-unknown', found, key),
     );
-    return status === 200;
+    return status === 200 || (await backend.get(reference)).body.providerLinkId !== null;
   }
 
   async function closeOrphans({ reference, provider }: Link): Promise<void> {

@@ -55,4 +55,15 @@ export const DECISIONS: readonly Protection[] = [
     off: [{ file: 'workflows/siblings.ts', from: 'sums.captured > returned', to: 'sums.captured > 0' }],
     test: inMoney('late money that goes back does not pay the order'),
   },
+  {
+    rule: 'money after a closing we told of is late, though the provider confirms a later one',
+    off: [
+      {
+        file: 'workflows/facts.ts',
+        from: '[earliest(opening, CLOSING_WORDS), earliest(opening, PRESUMED_WORDS)]',
+        to: '[earliest(opening, CLOSING_WORDS) ?? earliest(opening, PRESUMED_WORDS)]',
+      },
+    ],
+    test: heldBy('pure', 'facts', 'money between a closing we presumed and its confirmation is late'),
+  },
 ];
