@@ -27,7 +27,7 @@ const JUDGING_MS = 60_000;
 const BREATH_MS = 2_000;
 const PROGRESS_MS = 3_000;
 /** Links on their way at the same time: as many as two cores carry with all that goes wrong. */
-const LIVES_AT_ONCE = 80;
+const LIVES_AT_ONCE = 60;
 /** Links looked at side by side when all are judged. */
 const LOOKS_AT_ONCE = 16;
 /** How many times as long as planned faults may last. */
