@@ -26,11 +26,6 @@ export const DECISIONS: readonly Protection[] = [
     test: inMoney('is captured at once though the capture of the one before it was refused'),
   },
   {
-    rule: 'a capture that was refused is not tried for ever',
-    off: [{ file: 'workflows/link.ts', from: 'tried.some((op) => isSettled(op) ||', to: 'tried.some((op) => !op ||' }],
-    test: inMoney('is no longer tried once its capture was refused, however often it is seen'),
-  },
-  {
     rule: 'a hold beside money is shown',
     off: [{ file: 'workflows/exceptions.ts', from: ' || beside.length > 0;', to: ';' }],
     test: inMoney('beside money that paid the link is a duplicate for a person to see'),
@@ -47,7 +42,7 @@ export const DECISIONS: readonly Protection[] = [
   },
   {
     rule: 'money that a person vouches for is as old as the webhook about it',
-    off: [{ file: 'workflows/operations.ts', from: 'const timely = told &&', to: 'const timely = !told && told &&' }],
+    off: [{ file: 'workflows/operations.ts', from: 'seenAt: told.seenAt', to: 'seenAt: Number.MAX_SAFE_INTEGER' }],
     test: inMoney('money that a person vouches for came when the webhook said, though that could not be believed'),
   },
   {
